@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/PID/stat (fs/proc/array.c, do_task_stat): fields by blanks, the name in parentheses, which may hold anything. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema/metrics.h"
+
+struct pid_stat {
+	uint32_t pid;
+	char comm[64]; /* the kernel's bytes, unescaped, NUL-terminated (user tasks 15; kernel threads up to 63) */
+	uint32_t comm_len;
+	char state;
+	uint32_t ppid;
+	uint32_t flags; /* PF_* */
+	uint64_t minor_faults, major_faults;
+	uint32_t threads;
+	uint64_t start_ticks;
+	uint64_t vsize_bytes;
+};
+enum { PID_STAT_KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD */
+
+/* False where the text is not such a line (torn, empty): *ret is then untouched. Pure; survives any bytes. */
+bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len);
+
+/* Sets the metrics whose source is PID_STAT. */
+void pid_stat_values(struct process_values *values, const struct pid_stat *stat);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one door to /proc and /sys. Everything is opened below a root directory that holds proc/ and sys/: "/" on a
+ * machine, a captured tree in tests.
+ *
+ * A process is held by the descriptor of its directory, which stays bound to that very process: when its pid is
+ * used again, reads through the old descriptor answer ESRCH, never the newcomer's data.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "schema/base/buf.h"
+
+struct proc_root {
+	int proc; /* O_PATH of ROOT/proc */
+	int sys;  /* O_PATH of ROOT/sys; -1 where there is none */
+	bool real; /* ROOT is "/" */
+};
+#define PROC_ROOT_INIT ((struct proc_root) { -1, -1, false })
+
+/* Opens `dir` ("/" for the machine). 0 or -errno. */
+int proc_root_init(struct proc_root *root, const char *dir);
+void proc_root_deinit(struct proc_root *root);
+
+enum proc_outcome { PROC_OK = 0, PROC_GONE = 1 };
+
+/*
+ * Reads a file whole into out, from its beginning, appending. `at` is root->proc, root->sys or a descriptor from
+ * proc_open_pid. PROC_GONE where the process ended (ENOENT below a pid directory, ESRCH); other failures are
+ * -errno (-ENOENT for a file that this kernel does not have).
+ */
+int proc_read(int at, const char *path, struct buf *out);
+
+/* The same into a caller's array for files known to be short: what does not fit is cut. Stores the length. */
+int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret_len);
+
+/* A directory descriptor of a process. PROC_GONE where no such process is; -errno else. */
+int proc_open_pid(const struct proc_root *root, uint32_t pid, int *ret_fd);
+
+/*
+ * Where the numbers of a process are: its directory; or, where the leader has ended while other threads live, that of a
+ * living thread (a zombie leader's statm is all zero). Takes the directory's descriptor; stores another to read
+ * numbers through, which is the caller's to close. PROC_GONE where no thread lives.
+ */
+int proc_open_living_thread(int pid_fd, int *ret_fd);
+
+/* The pids of a root, ascending. */
+struct proc_pids {
+	uint32_t *pid;
+	size_t n, cap;
+};
+int proc_list_pids(const struct proc_root *root, struct proc_pids *pids); /* 0 or -errno; reuses the array */
+void proc_pids_deinit(struct proc_pids *pids);
