@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "schema/base/err.h"
 
 #include <stdarg.h>
