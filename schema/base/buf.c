@@ -26,7 +26,7 @@ char *buf_reserve(struct buf *buf, size_t n)
 {
 	if (buf->failed)
 		return NULL;
-	if (n > buf->cap - buf->len) {
+	if (!buf->data || n > buf->cap - buf->len) {
 		size_t cap = buf->cap ? buf->cap : 256;
 		char *data;
 
@@ -44,9 +44,9 @@ char *buf_reserve(struct buf *buf, size_t n)
 
 void buf_put(struct buf *buf, const void *bytes, size_t n)
 {
-	char *room = buf_reserve(buf, n);
+	char *room = n ? buf_reserve(buf, n) : NULL;
 
-	if (room && n) {
+	if (room) {
 		memcpy(room, bytes, n);
 		buf->len += n;
 	}

@@ -8,6 +8,12 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
+struct kv_cursor kv_begin_lines(const char *text, size_t len)
+{
+	const char *newline = len ? memrchr(text, '\n', len) : NULL;
+	return kv_begin(text, newline ? (size_t)(newline - text) + 1 : 0);
+}
+
 bool span_line(struct span *rest, struct span *ret_line)
 {
 	if (!rest->n)

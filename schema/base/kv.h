@@ -20,8 +20,11 @@ struct kv_cursor {
 
 static inline struct kv_cursor kv_begin(const char *text, size_t len)
 {
-	return (struct kv_cursor) { text, text + len };
+	return (struct kv_cursor) { text, len ? text + len : text };
 }
+
+/* The same over complete lines only: what stands behind the last newline was cut off, and a cut number is a lie. */
+struct kv_cursor kv_begin_lines(const char *text, size_t len);
 
 /*
  * The next line that has a key: ret_key without its colon, ret_value without the blanks around it (it may be

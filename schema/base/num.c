@@ -66,6 +66,18 @@ bool num_parse_size(const char *text, size_t len, uint64_t *ret_bytes)
 	return true;
 }
 
+bool num_parse_kb(const char *text, size_t len, uint64_t *ret_bytes)
+{
+	const char *at = text, *end = text + len;
+	uint64_t kb, bytes;
+
+	if (!num_parse_u64(&at, end, &kb) || end - at != 3 || memcmp(at, " kB", 3) ||
+			__builtin_mul_overflow(kb, 1024, &bytes))
+		return false;
+	*ret_bytes = bytes;
+	return true;
+}
+
 size_t num_format_u64(char *out, uint64_t value)
 {
 	char reversed[NUM_TEXT_MAX];

@@ -25,6 +25,9 @@ bool num_parse_whole(const char *text, size_t len, uint64_t *ret_value);
 /* The whole of [text, text + len) as a size: digits and an optional K, M, G or T in either case, powers of 1024. */
 bool num_parse_size(const char *text, size_t len, uint64_t *ret_bytes);
 
+/* The whole of [text, text + len) as the kernel's `N kB`, in bytes. */
+bool num_parse_kb(const char *text, size_t len, uint64_t *ret_bytes);
+
 /* Writes value in decimal without a NUL; out has NUM_TEXT_MAX bytes. Returns the number of characters. */
 size_t num_format_u64(char *out, uint64_t value);
 size_t num_format_i64(char *out, int64_t value);
