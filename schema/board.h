@@ -113,7 +113,14 @@ int board_map(int fd, bool writable, struct board **ret_board);
 void board_unmap(struct board *board);
 
 /* --- Writing: the collector alone --- */
+/*
+ * The first call of a writer. Makes whole what a predecessor that was killed left half-written (a process that it was
+ * writing is not on the board then) and stores its health, zeros on a new board. Rings go on where they stood.
+ */
+void board_take_over(struct board *board, struct board_health *ret_health);
 void board_write_process(struct board *board, const struct board_process *process);
+/* A process on the board was found unchanged: only the time of its sample is new. One store. */
+void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns);
 void board_clear_process(struct board *board, uint32_t pid);
 void board_write_system(struct board *board, const struct board_system *system);
 void board_write_health(struct board *board, const struct board_health *health);
