@@ -22,12 +22,10 @@
 		.doc = doc_ },
 
 /*
- * What metric_find compares first: source, length and first byte of the key in one word. Scanning the words
- * of a list is quicker than hashing the key (most keys of a kernel file are nobody's), and the compiler makes
- * the table.
+ * A byte that metric_find looks for before it compares: most keys of a kernel file are nobody's, and memchr
+ * over one byte a row is quicker than hashing the key into a table that something would have to build.
  */
-#define TAG(source, length, first)                                                                           \
-	((uint32_t)(source) << 16 | (uint32_t)(length) << 8 | (unsigned char)(first))
+#define TAG(source, length, first)                              ((uint8_t)((source)*89 + (length)*37 + (unsigned char)(first)))
 #define ROW_TAG(name, unit, kind, source, key, ...)             TAG(METRIC_SOURCE_##source, sizeof(key) - 1, (key)[0]),
 #define ROW_HAS_RATE(name, unit, kind, source, key, where, doc) +(((where)&METRIC_RATE) / METRIC_RATE)
 
@@ -38,7 +36,7 @@ static const struct metric system_rows[] = {
 };
 #undef SYSTEM
 #define SYSTEM(id, ...) ROW_TAG(__VA_ARGS__)
-static const uint32_t system_tags[] = {
+static const uint8_t system_tags[] = {
 #include "schema/metrics.def"
 };
 #undef SYSTEM
@@ -57,7 +55,7 @@ static const struct metric process_rows[] = {
 };
 #undef PROCESS
 #define PROCESS(id, ...) ROW_TAG(__VA_ARGS__)
-static const uint32_t process_tags[] = {
+static const uint8_t process_tags[] = {
 #include "schema/metrics.def"
 };
 #undef PROCESS
@@ -87,14 +85,15 @@ const unsigned metric_window_seconds[N_WINDOWS] = { 1, 10, 60, 600 };
 
 int metric_find(const struct metric_list *list, enum metric_source source, struct span key)
 {
-	const uint32_t *tags = list == &system_metrics ? system_tags : process_tags;
+	const uint8_t *tags = list == &system_metrics ? system_tags : process_tags, *end = tags + list->n;
 
-	if (!key.n || key.n > UINT8_MAX)
+	if (!key.n)
 		return -1;
-	uint32_t tag = TAG(source, key.n, key.p[0]);
-	for (unsigned i = 0; i < list->n; i++) {
-		if (tags[i] == tag && !memcmp(list->rows[i].key, key.p, key.n))
-			return (int)i;
+	for (const uint8_t *at = tags; (at = memchr(at, TAG(source, key.n, key.p[0]), (size_t)(end - at)));
+		at++) {
+		const struct metric *row = &list->rows[at - tags];
+		if (row->source == source && span_equals(key, row->key))
+			return (int)(at - tags);
 	}
 	return -1;
 }

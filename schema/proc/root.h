@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one door to /proc and /sys. Everything is opened below a root directory that holds proc/ and sys/: "/" on a
- * machine, a captured tree in tests.
+ * The one door to /proc and /sys. Everything is opened below a root directory that holds proc/ and sys/: "/"
+ * on a machine, a captured tree in tests.
  *
- * A process is held by the descriptor of its directory, which stays bound to that very process: when its pid is
- * used again, reads through the old descriptor answer ESRCH, never the newcomer's data.
+ * A process is held by the descriptor of its directory, which stays bound to that very process: when its pid
+ * is used again, reads through the old descriptor answer ESRCH, never the newcomer's data.
  */
 #pragma once
 
@@ -16,8 +16,8 @@
 #include "schema/base/buf.h"
 
 struct proc_root {
-	int proc; /* O_PATH of ROOT/proc */
-	int sys;  /* O_PATH of ROOT/sys; -1 where there is none */
+	int proc;  /* O_PATH of ROOT/proc */
+	int sys;   /* O_PATH of ROOT/sys; -1 where there is none */
 	bool real; /* ROOT is "/" */
 };
 #define PROC_ROOT_INIT ((struct proc_root) { -1, -1, false })
@@ -29,31 +29,32 @@ void proc_root_deinit(struct proc_root *root);
 enum proc_outcome { PROC_OK = 0, PROC_GONE = 1 };
 
 /*
- * Reads a file whole into out, from its beginning, appending. `at` is root->proc, root->sys or a descriptor from
- * proc_open_pid. PROC_GONE where the process ended; other failures are -errno: -ENOENT for a file that this kernel
- * does not have, -ESRCH for one that needs memory of a process that lives without any (smaps_rollup of a kernel
- * thread or a zombie). A buffer that
- * does not grow needs a byte more than the file. On failure out has what it had.
+ * Reads a file whole into out, from its beginning, appending. `at` is root->proc, root->sys or a descriptor
+ * from proc_open_pid. PROC_GONE where the process ended; other failures are -errno: -ENOENT for a file that
+ * this kernel does not have, -ESRCH for one that needs memory of a process that lives without any
+ * (smaps_rollup of a kernel thread or a zombie). A buffer that does not grow needs a byte more than the file.
+ * On failure out has what it had.
  */
 int proc_read(int at, const char *path, struct buf *out);
 
 /*
- * The same into a caller's array with one read(2), for files that the kernel prints at once (stat, statm, status,
- * comm, cgroup, meminfo): what does not fit is cut. Stores the length.
+ * The same into a caller's array with one read(2), for files that the kernel prints at once (stat, statm,
+ * status, comm, cgroup, meminfo): what does not fit is cut. Stores the length.
  */
 int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret_len);
 
 /*
- * A directory descriptor of a process. PROC_GONE where no such process is; -errno else. As in /proc, the id of a
- * thread opens too, unlisted: who is given a number by a person compares Tgid of its status.
+ * A directory descriptor of a process. PROC_GONE where no such process is; -errno else. As in /proc, the id
+ * of a thread opens too, unlisted: who is given a number by a person compares Tgid of its status.
  */
 int proc_open_pid(const struct proc_root *root, uint32_t pid, int *ret_fd);
 
 /*
- * Where the numbers of a process are: its directory; or, where the leader has ended while other threads live, that of a
- * living thread (a zombie leader's statm is all zero). Takes the directory's descriptor; stores another to read
- * numbers through, which is the caller's to close. PROC_GONE where no thread lives. A thread's stat counts the
- * faults of that thread alone: faults are read from the process's own directory, also when it is a zombie.
+ * Where the numbers of a process are: its directory; or, where the leader has ended while other threads live,
+ * that of a living thread (a zombie leader's statm is all zero). Takes the directory's descriptor; stores
+ * another to read numbers through, which is the caller's to close. PROC_GONE where no thread lives. A
+ * thread's stat counts the faults of that thread alone: faults are read from the process's own directory,
+ * also when it is a zombie.
  */
 int proc_open_living_thread(int pid_fd, int *ret_fd);
 
@@ -62,5 +63,6 @@ struct proc_pids {
 	uint32_t *pid;
 	size_t n, cap;
 };
-int proc_list_pids(const struct proc_root *root, struct proc_pids *pids); /* 0 or -errno (then none); reuses the array */
+int proc_list_pids(
+	const struct proc_root *root, struct proc_pids *pids); /* 0 or -errno (then none); reuses the array */
 void proc_pids_deinit(struct proc_pids *pids);
