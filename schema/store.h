@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The history database, and the only caller of sqlite3. One writer (the collector), any number of readers (serve
- * and the doors, without any right to write). Rows become structs here; no SQL is seen outside, and no SQL stands
- * in C: statements live in queries.sql, the schema in numbered migrations.
+ * The history database, and the only caller of sqlite3. One writer (the collector), any number of readers
+ * (serve and the doors, without any right to write). Rows become structs here; no SQL is seen outside, and no
+ * SQL stands in C: statements live in queries.sql, the schema in numbered migrations.
  *
- * Functions answer 0, a positive store_outcome, or -errno. The strings and blobs handed to callbacks live until
- * the callback returns; a callback that returns non-zero ends the walk, and the walk returns that value.
+ * Functions answer 0, a positive store_outcome, or -errno. The strings and blobs handed to callbacks live
+ * until the callback returns; a callback that returns non-zero ends the walk, and the walk returns that
+ * value.
  */
 #pragma once
 
@@ -19,23 +20,32 @@ enum { STORE_VERSION = 1 }; /* PRAGMA user_version: the number of migrations */
 
 enum store_outcome {
 	STORE_OK = 0,
-	STORE_ABSENT = 1,    /* no such row; for the open of a reader: no database yet */
-	STORE_DAMAGED = 2,   /* not a database, or its pages are torn */
-	STORE_NEWER = 3,     /* written by a later memfs: neither read nor set aside */
-	STORE_FULL = 4,      /* no space on the device, or over the quota: nothing of the transaction is kept */
+	STORE_ABSENT = 1,  /* no such row; for the open of a reader: no database yet */
+	STORE_DAMAGED = 2, /* not a database, or its pages are torn */
+	STORE_NEWER = 3,   /* written by a later memfs: neither read nor set aside */
+	STORE_FULL = 4,    /* no space on the device, or over the quota: nothing of the transaction is kept */
 	STORE_READ_ONLY = 5, /* the directory or the file cannot be written */
 	STORE_BUSY = 6,      /* another writer holds it */
 };
 
 struct store; /* a connection; one thread at a time */
 
-/* Where in a state directory the database is. */
+/* Where in a state directory the database is, and the number that marks it as ours. */
 #define STORE_FILE "history.db"
+enum { STORE_APPLICATION_ID = 0x6d656d66 };
+
+/* The minute of an epoch time, for times before the epoch too. */
+static inline int64_t store_minute(int64_t time_ns)
+{
+	const int64_t ns = INT64_C(60000000000);
+	return time_ns / ns - (time_ns % ns < 0);
+}
 
 /*
- * Opens for writing: creates the file 0640 with the directory's group, or migrates it in one transaction; WAL, persistent, so that
- * readers without write permission work after a clean close too. A quick integrity check runs on a database that
- * was not closed cleanly. Outcomes: OK DAMAGED NEWER FULL READ_ONLY BUSY, with the reason in err.
+ * Opens for writing: creates the file 0640 with the directory's group, or migrates it in one transaction;
+ * WAL, persistent, so that readers without write permission work after a clean close too. A quick integrity
+ * check runs on a database that was not closed cleanly; what it has not found within two seconds is found
+ * when the page is read. Outcomes: OK DAMAGED NEWER FULL READ_ONLY BUSY, with the reason in err.
  */
 int store_open_writer(const char *state_dir, struct store **ret_store, struct err *err);
 
@@ -44,12 +54,13 @@ int store_open_reader(const char *state_dir, struct store **ret_store, struct er
 void store_close(struct store *store); /* takes NULL */
 
 /*
- * Renames a damaged database with its -wal and -shm to history.db.damaged-<UTC time>, so that a new one can begin;
- * stores the new name. 0 or -errno.
+ * Renames a damaged database with its -wal and -shm to history.db.damaged-<UTC time>, so that a new one can
+ * begin; stores the new name, without its folder. 0 or -errno.
  */
 int store_set_aside(const char *state_dir, char *ret_name, size_t cap);
 
 /* --- transactions (writer) --- */
+/* ABSENT where the file was deleted or replaced under us: close, and open anew. */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
@@ -57,50 +68,78 @@ void store_rollback(struct store *store);
 /* --- subjects: the node (id 0) and every process that was ever sampled --- */
 struct store_subject {
 	int64_t id;
-	int64_t boot;      /* id of the boot, from store_put_boot */
+	int64_t boot; /* id of the boot, from store_put_boot */
 	uint32_t pid;
 	uint32_t uid;
 	uint64_t start_ticks;
-	int64_t start_s;   /* epoch */
-	int64_t end_s;     /* epoch; 0 while it lives or where its end was not seen */
-	const char *comm;  /* escaped */
+	int64_t start_s;  /* epoch */
+	int64_t end_s;    /* epoch; 0 while it lives or where its end was not seen */
+	const char *comm; /* escaped */
 };
 /* Finds or makes the row of a boot (its kernel-given uuid as text) and stores its id. */
 int store_put_boot(struct store *store, const char *boot_uuid, int64_t boot_s, int64_t *ret_boot);
+/* Finds or makes the row of (boot, pid, start_ticks), with the other fields as given, and stores its id. */
 int store_put_subject(struct store *store, const struct store_subject *subject, int64_t *ret_id);
 int store_end_subject(struct store *store, int64_t id, int64_t end_s);
 int store_rename_subject(struct store *store, int64_t id, const char *comm, uint32_t uid);
+typedef int store_subject_fn(void *ctx, const struct store_subject *subject);
+/* Hands one subject to fn; ABSENT where there is none of that id. */
+int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx);
 /* The id of a process of the newest boot. OK or ABSENT. */
 int store_find_subject(struct store *store, uint32_t pid, uint64_t start_ticks, int64_t *ret_id);
 
-/* --- journal: one row a tick of the open minute --- */
-typedef int store_journal_fn(void *ctx, int64_t time_ns, const void *blob, size_t len);
-int store_put_journal(struct store *store, int64_t time_ns, const void *blob, size_t len);
-int store_each_journal(struct store *store, int64_t from_ns, store_journal_fn *fn, void *ctx);
-int store_delete_journal(struct store *store, int64_t before_ns);
+/* --- journal: one row a tick that is not packed yet, in the order in which they were taken --- */
+typedef int store_journal_fn(void *ctx, int64_t seq, int64_t time_ns, const void *blob, size_t len);
+int store_put_journal(struct store *store, int64_t time_ns, const void *blob, size_t len, int64_t *ret_seq);
+/* In order of seq, up to last_seq, those whose time is in the minutes [from, to]. */
+int store_each_journal(
+	struct store *store, int64_t from, int64_t to, int64_t last_seq, store_journal_fn *fn, void *ctx);
+/* The first or the last row; ABSENT where there is none. */
+int store_oldest_journal(struct store *store, int64_t *ret_seq, int64_t *ret_time_ns);
+int store_newest_journal(struct store *store, int64_t *ret_seq, int64_t *ret_time_ns);
+/* Those of one minute, up to last_seq. */
+int store_delete_journal(struct store *store, int64_t minute, int64_t last_seq);
 
 /* --- packed minutes --- */
 typedef int store_minute_fn(void *ctx, int64_t minute, const void *blob, size_t len);
 /* minute = epoch seconds / 60. Replaces what was there. */
 int store_put_minute(struct store *store, int64_t subject, int64_t minute, const void *blob, size_t len);
+/* Whether anything has a packed minute of that number: OK or ABSENT. */
+int store_has_minute(struct store *store, int64_t minute);
 /* Ascending minutes in [from, to]. */
-int store_each_minute(struct store *store, int64_t subject, int64_t from, int64_t to, store_minute_fn *fn, void *ctx);
+int store_each_minute(
+	struct store *store, int64_t subject, int64_t from, int64_t to, store_minute_fn *fn, void *ctx);
 
 /* --- settings --- */
 typedef int store_setting_fn(void *ctx, const char *name, const char *value);
 int store_put_setting(struct store *store, const char *name, const char *value);
 int store_each_setting(struct store *store, store_setting_fn *fn, void *ctx);
 
+/* --- what packed columns are, for those who read the file without memfs (scope: "system" or "process") ---
+ */
+int store_put_metric(struct store *store, const char *scope, unsigned place, const char *name);
+
 /* --- upkeep (writer) --- */
 /* Bytes of the database and its WAL on disk. */
 int64_t store_bytes(struct store *store);
-/* Deletes at most `rows` packed minutes older than `minute`, and subjects that have none left; stores how many rows went. */
+/* The same without the pages that are free: what deleting can bring down. Negative on failure. */
+int64_t store_used_bytes(struct store *store);
+/* Deletes at most `rows` packed minutes older than `minute`, and as many subjects that have none left; stores
+ * how many rows went. */
 int store_expire(struct store *store, int64_t minute, int rows, int *ret_deleted);
 /* The oldest packed minute; ABSENT where there is none. */
 int store_oldest_minute(struct store *store, int64_t *ret_minute);
-/* Gives free pages back to the file system and shortens the WAL; bounded work. */
+/* Gives free pages back to the file system; bounded work. */
 int store_tidy(struct store *store);
+/* Moves the WAL into the database and empties it, as far as readers let it: one that holds a snapshot is no
+ * failure. */
+int store_shorten_wal(struct store *store);
+/* Runs every statement of checks.sql and a quick check: OK, or DAMAGED with the first violation in err. */
+int store_check(struct store *store, struct err *err);
 
-/* --- one consistent view for a reader over several calls --- */
+/*
+ * --- one consistent view for a reader over several calls ---
+ * Pairs may nest. A reader whose database was replaced since (set aside, deleted) is reopened on the new one.
+ */
 int store_snapshot_begin(struct store *store);
 void store_snapshot_end(struct store *store);

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- Every statement of the store. A line "-- name: x" begins statement QUERY_X; see gen-queries.py.
+
+-- name: begin
+BEGIN IMMEDIATE
+-- name: commit
+COMMIT
+-- name: rollback
+ROLLBACK
+-- name: snapshot
+BEGIN
+-- name: application_id
+PRAGMA application_id
+-- name: version
+PRAGMA user_version
+-- name: tables
+SELECT count(*) FROM sqlite_schema
+
+-- The order matters: auto_vacuum counts only before the first table, and the journal mode writes the first page.
+-- name: setup_vacuum
+PRAGMA auto_vacuum = INCREMENTAL
+-- name: setup_wal
+PRAGMA journal_mode = WAL
+-- name: setup_sync
+PRAGMA synchronous = NORMAL
+-- A WAL that a long reader let grow is cut to this when it is begun anew.
+-- name: setup_wal_limit
+PRAGMA journal_size_limit = 8388608
+-- name: setup_reader
+PRAGMA query_only = 1
+
+-- name: quick_check
+PRAGMA quick_check(1)
+-- name: get_closed
+SELECT closed FROM state
+-- name: put_closed
+UPDATE state SET closed = ?1
+
+-- name: put_boot
+INSERT INTO boot (uuid, boot_s) VALUES (?1, ?2) ON CONFLICT (uuid) DO UPDATE SET boot_s = excluded.boot_s RETURNING id
+-- name: put_subject
+INSERT INTO subject (boot, pid, start_ticks, uid, start_s, end_s, comm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT (boot, pid, start_ticks) DO UPDATE SET uid = excluded.uid, end_s = excluded.end_s, comm = excluded.comm
+RETURNING id
+-- name: end_subject
+UPDATE subject SET end_s = ?2 WHERE id = ?1
+-- name: rename_subject
+UPDATE subject SET comm = ?2, uid = ?3 WHERE id = ?1
+-- name: find_subject
+SELECT id FROM subject WHERE boot = (SELECT max(id) FROM boot) AND pid = ?1 AND start_ticks = ?2
+-- name: get_subject
+SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject WHERE id = ?1
+
+-- name: put_journal
+INSERT INTO journal (time_ns, tick) VALUES (?1, ?2)
+-- name: each_journal
+SELECT seq, time_ns, tick FROM journal WHERE time_ns >= ?1 AND time_ns < ?2 AND seq <= ?3 ORDER BY seq
+-- name: oldest_journal
+SELECT seq, time_ns FROM journal ORDER BY seq LIMIT 1
+-- name: newest_journal
+SELECT seq, time_ns FROM journal ORDER BY seq DESC LIMIT 1
+-- name: delete_journal
+DELETE FROM journal WHERE time_ns >= ?1 AND time_ns < ?2 AND seq <= ?3
+
+-- name: put_minute
+INSERT INTO minute (subject, minute, samples) VALUES (?1, ?2, ?3)
+ON CONFLICT (subject, minute) DO UPDATE SET samples = excluded.samples
+-- name: each_minute
+SELECT minute, samples FROM minute WHERE subject = ?1 AND minute BETWEEN ?2 AND ?3 ORDER BY minute
+-- name: has_minute
+SELECT 1 FROM minute INDEXED BY minute_by_age WHERE minute = ?1 LIMIT 1
+-- name: oldest_minute
+SELECT min(minute) FROM minute INDEXED BY minute_by_age
+
+-- name: put_setting
+INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+-- name: each_setting
+SELECT name, value FROM setting ORDER BY name
+-- name: put_metric
+INSERT INTO metric (scope, place, name) VALUES (?1, ?2, ?3) ON CONFLICT (scope, place) DO UPDATE SET name = excluded.name
+
+-- name: expire_minutes
+DELETE FROM minute WHERE (subject, minute) IN
+(SELECT subject, minute FROM minute INDEXED BY minute_by_age WHERE minute < ?1 ORDER BY minute, subject LIMIT ?2)
+-- name: expire_ended_subjects
+DELETE FROM subject WHERE id IN (SELECT id FROM subject AS old INDEXED BY subject_by_end
+WHERE end_s > 0 AND end_s < ?1 * 60 AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id) LIMIT ?2)
+-- Those of earlier boots whose end nobody saw.
+-- name: expire_lost_subjects
+DELETE FROM subject WHERE id IN (SELECT id FROM subject AS old INDEXED BY subject_by_end
+WHERE end_s = 0 AND start_s < ?1 * 60 AND id > 0 AND boot < (SELECT max(id) FROM boot)
+AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id) LIMIT ?2)
+
+-- name: page_count
+PRAGMA page_count
+-- name: page_size
+PRAGMA page_size
+-- name: free_pages
+PRAGMA freelist_count
+-- name: vacuum
+PRAGMA incremental_vacuum(2000)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the store: the connection and its statements. Included by schema/store*.c alone. */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "schema/store.h"
+#include "queries.h"
+
+/* How long the writer waits for a person's sqlite3 shell; ticks queue meanwhile. */
+enum { WRITER_WAITS_MS = 100 };
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statement[N_QUERIES]; /* prepared when first used */
+	char *state_dir;
+	char *path;
+	int lock_fd; /* the directory, held by flock: one writer; -1 in a reader */
+	unsigned snapshots;
+};
+
+/* What a result of sqlite3 means: a store_outcome or -errno. */
+int store_result(const struct store *store, int rc);
+
+/* The statement, ready to be bound and stepped; store_done or store_reset gives it back. */
+int store_statement(struct store *store, enum store_query query, sqlite3_stmt **ret_statement);
+void store_reset(sqlite3_stmt *statement);
+
+/* Steps a statement that has at most one row, which is ignored, and gives it back. */
+int store_done(struct store *store, sqlite3_stmt *statement);
+
+/* Runs a statement without parameters. */
+int store_run(struct store *store, enum store_query query);
+
+/* The first column of the first row; ABSENT where there is none or it is NULL. */
+int store_number(struct store *store, enum store_query query, int64_t *ret_number);
+int store_step_number(struct store *store, sqlite3_stmt *statement, int64_t *ret_number);
+
+/* Runs SQL of several statements (a migration). */
+int store_run_text(struct store *store, const char *sql);
+
+/* OK, or ABSENT where the file at the path is no longer the one that is open. */
+int store_in_place(struct store *store);
+
+/* Opens and closes what a struct store holds but its path, its lock and itself. */
+int store_connect_reader(struct store *store, struct err *err);
+void store_disconnect(struct store *store);

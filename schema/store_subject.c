@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Boots, subjects, settings and the names of columns. */
+#include "schema/store_conn.h"
+
+int store_put_boot(struct store *store, const char *boot_uuid, int64_t boot_s, int64_t *ret_boot)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_PUT_BOOT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_text(statement, 1, boot_uuid, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 2, boot_s);
+	return store_step_number(store, statement, ret_boot);
+}
+
+int store_put_subject(struct store *store, const struct store_subject *subject, int64_t *ret_id)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_PUT_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, subject->boot);
+	sqlite3_bind_int64(statement, 2, subject->pid);
+	sqlite3_bind_int64(statement, 3, (int64_t)subject->start_ticks);
+	sqlite3_bind_int64(statement, 4, subject->uid);
+	sqlite3_bind_int64(statement, 5, subject->start_s);
+	sqlite3_bind_int64(statement, 6, subject->end_s);
+	sqlite3_bind_text(statement, 7, subject->comm, -1, SQLITE_STATIC);
+	return store_step_number(store, statement, ret_id);
+}
+
+int store_end_subject(struct store *store, int64_t id, int64_t end_s)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_END_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, id);
+	sqlite3_bind_int64(statement, 2, end_s);
+	return store_done(store, statement);
+}
+
+int store_rename_subject(struct store *store, int64_t id, const char *comm, uint32_t uid)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_RENAME_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, id);
+	sqlite3_bind_text(statement, 2, comm, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 3, uid);
+	return store_done(store, statement);
+}
+
+int store_find_subject(struct store *store, uint32_t pid, uint64_t start_ticks, int64_t *ret_id)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_FIND_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, pid);
+	sqlite3_bind_int64(statement, 2, (int64_t)start_ticks);
+	return store_step_number(store, statement, ret_id);
+}
+
+int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_GET_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, id);
+	int rc = sqlite3_step(statement);
+	r = store_result(store, rc);
+	if (rc == SQLITE_ROW) {
+		struct store_subject subject = {
+			.id = sqlite3_column_int64(statement, 0),
+			.boot = sqlite3_column_int64(statement, 1),
+			.pid = (uint32_t)sqlite3_column_int64(statement, 2),
+			.uid = (uint32_t)sqlite3_column_int64(statement, 3),
+			.start_ticks = (uint64_t)sqlite3_column_int64(statement, 4),
+			.start_s = sqlite3_column_int64(statement, 5),
+			.end_s = sqlite3_column_int64(statement, 6),
+			.comm = (const char *)sqlite3_column_text(statement, 7),
+		};
+		r = subject.comm ? fn(ctx, &subject) : -ENOMEM;
+	} else if (!r) {
+		r = STORE_ABSENT;
+	}
+	store_reset(statement);
+	return r;
+}
+
+int store_put_setting(struct store *store, const char *name, const char *value)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_PUT_SETTING, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
+	return store_done(store, statement);
+}
+
+int store_each_setting(struct store *store, store_setting_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_EACH_SETTING, &statement);
+	int rc;
+
+	if (r)
+		return r;
+	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
+		r = store_result(store, rc);
+		if (!r) {
+			const char *name = (const char *)sqlite3_column_text(statement, 0);
+			const char *value = (const char *)sqlite3_column_text(statement, 1);
+			r = name && value ? fn(ctx, name, value) : -ENOMEM;
+		}
+	}
+	store_reset(statement);
+	return r;
+}
+
+int store_put_metric(struct store *store, const char *scope, unsigned place, const char *name)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_PUT_METRIC, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_text(statement, 1, scope, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 2, place);
+	sqlite3_bind_text(statement, 3, name, -1, SQLITE_STATIC);
+	return store_done(store, statement);
+}

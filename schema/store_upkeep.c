@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Size, age and health of the database. */
+#include "schema/store_conn.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int64_t wal_bytes(struct store *store)
+{
+	struct stat st;
+
+	if (fstatat(store->lock_fd, STORE_FILE "-wal", &st, 0))
+		return 0;
+	return st.st_size;
+}
+
+int64_t store_bytes(struct store *store)
+{
+	struct stat st;
+
+	/* By name: closing a descriptor of the file would drop sqlite3's locks on it. */
+	if (fstatat(store->lock_fd, STORE_FILE, &st, 0))
+		return 0;
+	return st.st_size + wal_bytes(store);
+}
+
+int64_t store_used_bytes(struct store *store)
+{
+	int64_t pages, free_pages, size;
+
+	if (store_number(store, QUERY_PAGE_COUNT, &pages) ||
+		store_number(store, QUERY_FREE_PAGES, &free_pages) ||
+		store_number(store, QUERY_PAGE_SIZE, &size))
+		return -1;
+	return (pages - free_pages) * size + wal_bytes(store);
+}
+
+static int expire(struct store *store, enum store_query query, int64_t minute, int rows, int *ret_deleted)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, query, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, minute);
+	sqlite3_bind_int(statement, 2, rows);
+	r = store_done(store, statement);
+	if (!r)
+		*ret_deleted = sqlite3_changes(store->db);
+	return r;
+}
+
+int store_expire(struct store *store, int64_t minute, int rows, int *ret_deleted)
+{
+	int deleted, subjects;
+	int r = store_begin(store);
+
+	if (r)
+		return r;
+	r = expire(store, QUERY_EXPIRE_MINUTES, minute, rows, &deleted);
+	if (!r)
+		r = expire(store, QUERY_EXPIRE_ENDED_SUBJECTS, minute, rows, &subjects);
+	if (!r)
+		r = expire(store, QUERY_EXPIRE_LOST_SUBJECTS, minute, rows, &subjects);
+	if (!r)
+		r = store_commit(store);
+	if (r)
+		store_rollback(store);
+	else
+		*ret_deleted = deleted;
+	return r;
+}
+
+int store_tidy(struct store *store)
+{
+	return store_run(store, QUERY_VACUUM);
+}
+
+int store_shorten_wal(struct store *store)
+{
+	int rc;
+
+	/* Without patience: a reader's snapshot may last as long as it likes. */
+	sqlite3_busy_timeout(store->db, 0);
+	rc = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(store->db, WRITER_WAITS_MS);
+	return (rc & 0xff) == SQLITE_BUSY ? STORE_OK : store_result(store, rc);
+}
+
+static int run_check(
+	struct store *store, const char *name, const char *sql, const char *fine, struct err *err)
+{
+	sqlite3_stmt *statement;
+	int rc = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+	int r = store_result(store, rc);
+
+	if (r)
+		return r;
+	rc = sqlite3_step(statement);
+	r = store_result(store, rc);
+	if (rc == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(statement, 0);
+
+		if (!fine || !text || strcmp(text, fine)) {
+			err_set(err, EIO, "%s: %s", name, text ? text : "?");
+			r = STORE_DAMAGED;
+		}
+	}
+	sqlite3_finalize(statement);
+	return r;
+}
+
+int store_check(struct store *store, struct err *err)
+{
+	int r = run_check(store, "quick_check", query_text[QUERY_QUICK_CHECK], "ok", err);
+
+	for (unsigned i = 0; !r && i < N_CHECKS; i++)
+		r = run_check(store, check_text[i].name, check_text[i].text, NULL, err);
+	return r;
+}
