@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control channel: how serve and the doors ask the collector for what takes rights or time. SOCK_SEQPACKET, one datagram a
- * message; this header is the wire. The collector serves the socket that the supervisor made and holds, so connections made
- * while no collector lives wait in its backlog.
+ * The control channel: how serve and the doors ask the collector for what takes rights or time.
+ * SOCK_SEQPACKET, one datagram a message; this header is the wire. The collector serves the socket that the
+ * supervisor made and holds, so connections made while no collector lives wait in its backlog.
  *
- * A request names the caller (uid and thread group of whoever made the system call), which the collector trusts only of a peer
- * whose own uid is the server's or root's. Several requests may be in flight on a connection; answers come in any order,
- * by id. An answer of more than CONTROL_INLINE bytes stands in segments: memfds sealed against resizing, made by the
- * collector for that connection alone, passed once (SCM_RIGHTS with the first answer that uses one) and reused. A
- * segment belongs to the client from the answer until its release. Answers longer than a segment come in parts.
+ * A request names the caller (uid and thread group of whoever made the system call), which the collector
+ * trusts only of a peer whose own uid is the server's or root's. Several requests may be in flight on a
+ * connection; answers come in any order, by id. An answer of more than CONTROL_INLINE bytes stands in
+ * segments: memfds sealed against resizing, made by the collector for that connection alone, passed once
+ * (SCM_RIGHTS with the first answer that uses one) and reused. A segment belongs to the client from the
+ * answer until its release. Answers longer than a segment come in parts, in order. Every request but RELEASE
+ * and CANCEL gets one whole answer, a cancelled one too. Of an answer begun with CONTROL_OK the rest may be
+ * replaced by one of another status, which ends it.
  */
 #pragma once
 
@@ -16,15 +19,17 @@
 
 enum {
 	CONTROL_VERSION = 1,
-	CONTROL_INLINE = 4096,          /* bytes of payload within a datagram */
-	CONTROL_SEGMENT = 1 << 20,      /* bytes of a segment */
-	CONTROL_SEGMENTS = 4,           /* of one connection */
-	CONTROL_PAYLOAD_MAX = 128 << 10, /* of a request: an etmem configuration; longer than CONTROL_INLINE: in parts */
+	CONTROL_INLINE = 4096,     /* bytes of payload within a datagram */
+	CONTROL_SEGMENT = 1 << 20, /* bytes of a segment */
+	CONTROL_SEGMENTS = 4,      /* of one connection */
+	CONTROL_IN_FLIGHT = 64,    /* requests of one connection; beyond, it is not read until answers left */
+	CONTROL_PAYLOAD_MAX = 128 << 10, /* of a request; longer than CONTROL_INLINE: in parts, in order */
+	CONTROL_ANSWER_MAX = 64 << 20,   /* bytes; longer ones become CONTROL_ERROR with EFBIG */
 };
 
 enum control_op {
-	CONTROL_OP_RELEASE = 1, /* gives a segment back; not answered */
-	CONTROL_OP_CANCEL,      /* the caller went away; the request is answered as soon as can be */
+	CONTROL_OP_RELEASE = 1, /* does nothing but carry `released`; not answered */
+	CONTROL_OP_CANCEL,      /* request `id` is to be answered as soon as can be; not answered itself */
 	CONTROL_OP_PING,        /* answered with its payload */
 	CONTROL_OP_MEASURE,     /* pss, uss, dirty of (pid, start_ticks): struct control_measured */
 	CONTROL_OP_CONFIG,      /* payload: what was written to config */
@@ -39,32 +44,35 @@ enum control_status {
 };
 
 struct control_request {
-	uint32_t version;
+	uint32_t version; /* up to and with id the same in every version */
 	uint32_t op;
-	uint64_t id;          /* chosen by the client, unique among those in flight */
-	uint32_t uid;         /* of the caller */
-	uint32_t tgid;        /* of the caller */
-	uint64_t pid;         /* the subject, where the op has one */
+	uint64_t id;   /* chosen by the client, unique among those in flight */
+	uint32_t uid;  /* of the caller */
+	uint32_t tgid; /* of the caller */
+	uint64_t pid;  /* the subject, where the op has one */
 	uint64_t start_ticks;
-	uint32_t segment;     /* CONTROL_OP_RELEASE */
-	uint32_t total;       /* bytes of the whole payload */
-	uint32_t offset;      /* of this part in it */
-	uint32_t len;         /* of this part; the bytes follow */
+	uint32_t released; /* bit i: segment i is given back; with any op, which spares a datagram */
+	uint32_t total;    /* bytes of the whole payload */
+	uint32_t offset;   /* of this part in it */
+	uint32_t len;      /* of this part; the bytes follow */
 };
 
 struct control_answer {
 	uint64_t id;
-	uint32_t status; /* enum control_status */
-	uint32_t error;  /* errno of CONTROL_ERROR */
-	uint64_t total;  /* bytes of the whole answer */
-	uint64_t offset; /* of this part in it */
-	uint32_t len;    /* of this part */
+	uint32_t status;  /* enum control_status */
+	uint32_t error;   /* errno of CONTROL_ERROR */
+	uint64_t total;   /* bytes of the whole answer */
+	uint64_t offset;  /* of this part in it */
+	uint32_t len;     /* of this part */
 	uint32_t segment; /* where it stands; CONTROL_NO_SEGMENT: the bytes follow */
 };
 #define CONTROL_NO_SEGMENT UINT32_MAX
 
+_Static_assert(
+	sizeof(struct control_request) == 56 && sizeof(struct control_answer) == 40, "no holes on the wire");
+
 /* Payload of the answer to CONTROL_OP_MEASURE: bytes. */
 struct control_measured {
 	uint64_t pss, uss, dirty;
-	int64_t measured_ns; /* epoch; may lie up to a second back: a process is measured at most once a second */
+	int64_t measured_ns; /* epoch; up to a second back: a process is measured at most once a second */
 };
