@@ -4,16 +4,16 @@
 
 enum line { PSS, SHARED_DIRTY, PRIVATE_CLEAN, PRIVATE_DIRTY, PRIVATE_HUGETLB, N_LINES };
 
-/* Sets the sum of the lines of `needed`, where all are known, and of `optional`, as far as they are. */
+/* Sets the sum of `lines` (bits) where all are known: one that a cut took would make it too small. */
 static void set_sum(struct process_values *values, enum process_metric id,
-	const uint64_t bytes[static N_LINES], unsigned present, unsigned needed, unsigned optional)
+	const uint64_t bytes[static N_LINES], unsigned present, unsigned lines)
 {
 	uint64_t sum = 0;
 
-	if ((present & needed) != needed)
+	if ((present & lines) != lines)
 		return;
 	for (unsigned i = 0; i < N_LINES; i++) {
-		if (((needed | optional) & present) >> i & 1 && __builtin_add_overflow(sum, bytes[i], &sum))
+		if (lines >> i & 1 && __builtin_add_overflow(sum, bytes[i], &sum))
 			return;
 	}
 	process_values_set(values, id, sum);
@@ -39,10 +39,11 @@ bool pid_smaps_rollup_parse(struct process_values *values, const char *text, siz
 				present |= 1u << i;
 		}
 	}
-	set_sum(values, PROCESS_PSS, bytes, present, 1u << PSS, 0);
-	/* Huge pages of hugetlbfs are counted apart from the others, and by kernels since 4.4 only. */
-	set_sum(values, PROCESS_USS, bytes, present, 1u << PRIVATE_CLEAN | 1u << PRIVATE_DIRTY,
-		1u << PRIVATE_HUGETLB);
-	set_sum(values, PROCESS_DIRTY, bytes, present, 1u << PRIVATE_DIRTY | 1u << SHARED_DIRTY, 0);
+	set_sum(values, PROCESS_PSS, bytes, present, 1u << PSS);
+	/* Pages of hugetlbfs are counted apart from the others. The file is younger (4.14) than the line
+	 * (4.4). */
+	set_sum(values, PROCESS_USS, bytes, present,
+		1u << PRIVATE_CLEAN | 1u << PRIVATE_DIRTY | 1u << PRIVATE_HUGETLB);
+	set_sum(values, PROCESS_DIRTY, bytes, present, 1u << PRIVATE_DIRTY | 1u << SHARED_DIRTY);
 	return present & 1u << PSS;
 }
