@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "collector/connector.h"
+#include "collector/control.h"
+#include "collector/control_server.h"
+#include "collector/history.h"
+#include "collector/jobs.h"
+#include "collector/measure.h"
+#include "collector/sample/sampler.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/clock.h"
+#include "schema/base/log.h"
+
+enum {
+	WORKERS = 2,
+	CONNECTOR_BATCH = 128, /* events a turn: some milliseconds where all are births */
+	DYING_MAX = 1024,
+	DYING_POLL_MS = 10,
+};
+static const int64_t DYING_PATIENCE_NS = 1000000000; /* then the sweep finds the end of a zombie */
+
+struct dying {
+	uint32_t pid;
+	int64_t until_ns;
+};
+
+struct loop {
+	const struct loop_options *options;
+	struct board *board;
+	struct sampler sampler;
+	struct measure measure;
+	struct control control;
+	struct jobs *jobs;
+	struct recorder *recorder;
+	struct control_server *server;
+	int epoll, timer, signals, connector;
+	struct board_health health;
+	uint64_t lost_before; /* what predecessors lost */
+	uint64_t lost;        /* ticks that came too late, overruns of the connector */
+	bool overrun;         /* since the last tick */
+	bool stop;
+	struct dying dying[DYING_MAX];
+	size_t n_dying;
+	int64_t dying_ns; /* last looked at */
+};
+
+static void push_news(struct board *board, enum board_news_kind kind, const char *text)
+{
+	struct board_news news = { .time_ns = clock_realtime_ns(), .kind = kind };
+	struct buf out = { .data = news.text, .cap = sizeof(news.text) - 1, .fixed = true };
+	buf_put_escaped(&out, text, strlen(text));
+	board_push_news(board, &news);
+}
+
+/* What another thread has to say. */
+struct telling {
+	struct job job;
+	struct board *board;
+	enum board_news_kind kind;
+	char text[BOARD_NEWS_TEXT];
+};
+
+static void telling_done(struct job *job)
+{
+	struct telling *telling = (struct telling *)job;
+	push_news(telling->board, telling->kind, telling->text);
+	log_line(telling->kind == NEWS_DROPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s", telling->text);
+	free(telling);
+}
+
+static void tell(void *ctx, enum board_news_kind kind, const char *text)
+{
+	struct loop *loop = ctx;
+	struct telling *telling = calloc(1, sizeof(*telling));
+	if (!telling) {
+		log_warning("%s", text);
+		return;
+	}
+	telling->job.done = telling_done;
+	telling->board = loop->board;
+	telling->kind = kind;
+	strncpy(telling->text, text, sizeof(telling->text) - 1);
+	jobs_post(loop->jobs, &telling->job);
+}
+
+static int set_interval(struct loop *loop, uint64_t interval_ms)
+{
+	/* Absolute: a late tick does not delay those after it. */
+	const int64_t interval_ns = (int64_t)interval_ms * 1000000;
+	const int64_t first_ns = clock_monotonic_ns() + interval_ns;
+	const struct itimerspec spec = {
+		.it_interval = { interval_ns / 1000000000, interval_ns % 1000000000 },
+		.it_value = { first_ns / 1000000000, first_ns % 1000000000 },
+	};
+	loop->health.interval_ms = (uint32_t)interval_ms;
+	return timerfd_settime(loop->timer, TFD_TIMER_ABSTIME, &spec, NULL) == 0 ? 0 : -errno;
+}
+
+static void settings_changed(void *ctx, const struct settings *settings)
+{
+	struct loop *loop = ctx;
+	uint64_t interval_ms = settings->value[SETTING_SAMPLE_INTERVAL_MS];
+	struct settings before;
+	char array[BOARD_NEWS_TEXT];
+	struct buf text = BUF_FIXED(array);
+
+	if (board_read_settings(loop->board, &before) != BOARD_FOUND)
+		before = *settings;
+	board_write_settings(loop->board, settings);
+	if (interval_ms != loop->health.interval_ms && set_interval(loop, interval_ms) < 0)
+		log_warning("the timer refuses an interval of %llu ms", (unsigned long long)interval_ms);
+
+	for (int i = 0; i < N_SETTINGS; i++)
+		if (settings->value[i] != before.value[i])
+			buf_printf(&text, "%s%s %llu", text.len ? ", " : "", setting_rows[i].name,
+				(unsigned long long)settings->value[i]);
+	if (text.len == 0)
+		return;
+	buf_putc(&text, '\0');
+	array[sizeof(array) - 1] = '\0';
+	push_news(loop->board, NEWS_CONFIG, array);
+}
+
+static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
+{
+	struct board_health *health = &loop->health;
+	struct recorder_status status = { 0 };
+
+	if (loop->recorder)
+		recorder_status(loop->recorder, &status);
+	int64_t now_ns = clock_monotonic_ns();
+	health->generation++;
+	health->tick_ns = now_ns;
+	health->tick_us = (uint64_t)(now_ns - tick_ns) / 1000;
+	health->sweep_us = (uint64_t)sweep_ns / 1000;
+	health->processes = loop->sampler.table.n;
+	health->history_bytes = status.bytes;
+	health->history_state = status.state;
+	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
+	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
+	board_write_health(loop->board, health);
+}
+
+static void tick(struct loop *loop)
+{
+	int64_t begin_ns = clock_monotonic_ns();
+	if (loop->overrun)
+		push_news(loop->board, NEWS_DROPPED,
+			"the kernel reported more births and ends than could be read");
+	loop->overrun = false;
+
+	sampler_tick(&loop->sampler);
+	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
+	struct history_tick *history = sampler_history(&loop->sampler);
+	if (history && loop->recorder)
+		recorder_put(loop->recorder, history);
+	else
+		free(history);
+	say_health(loop, begin_ns, sweep_ns);
+}
+
+static void on_timer(struct loop *loop)
+{
+	uint64_t expirations;
+	if (read(loop->timer, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return;
+	loop->lost += expirations - 1;
+	tick(loop);
+}
+
+static void add_dying(struct loop *loop, uint32_t pid)
+{
+	if (loop->n_dying < DYING_MAX)
+		loop->dying[loop->n_dying++] =
+			(struct dying) { pid, clock_monotonic_ns() + DYING_PATIENCE_NS };
+}
+
+/* Nobody reports that a zombie was reaped. Most are within a moment of their end. */
+static void look_at_dying(struct loop *loop)
+{
+	int64_t now_ns = clock_monotonic_ns();
+	if (loop->n_dying == 0 || now_ns - loop->dying_ns < DYING_POLL_MS * 1000000)
+		return;
+	loop->dying_ns = now_ns;
+	size_t kept = 0;
+	for (size_t i = 0; i < loop->n_dying; i++)
+		if (!sampler_reaped(&loop->sampler, loop->dying[i].pid) && now_ns < loop->dying[i].until_ns)
+			loop->dying[kept++] = loop->dying[i];
+	loop->n_dying = kept;
+}
+
+static void on_event(void *ctx, const struct connector_event *event)
+{
+	struct loop *loop = ctx;
+	switch (event->kind) {
+	case CONNECTOR_LISTENING:
+		/* One more listing, for what was born between the first one and now. */
+		loop->sampler.trusts_births = true;
+		sampler_list_soon(&loop->sampler);
+		log_debug("births and ends come from the proc connector");
+		break;
+	case CONNECTOR_REFUSED:
+		loop->sampler.trusts_births = false;
+		break;
+	case CONNECTOR_FORK:
+		sampler_told_fork(&loop->sampler, event->pid);
+		break;
+	case CONNECTOR_EXEC:
+		sampler_told_exec(&loop->sampler, event->pid);
+		break;
+	case CONNECTOR_CHANGED:
+		sampler_told_changed(&loop->sampler, event->pid);
+		break;
+	case CONNECTOR_EXIT:
+		if (sampler_told_exit(&loop->sampler, event->pid, event->wait_status))
+			add_dying(loop, event->pid);
+		break;
+	}
+}
+
+static void on_connector(struct loop *loop)
+{
+	int r = connector_read(loop->connector, CONNECTOR_BATCH, on_event, loop);
+	if (r == CONNECTOR_OVERRUN) {
+		loop->lost++;
+		loop->overrun = true;
+		sampler_list_soon(&loop->sampler);
+	} else if (r < 0) {
+		log_warning(
+			"the proc connector failed (%s): births and ends come from listings", err_name(-r));
+		loop->sampler.trusts_births = false;
+		connector_close(loop->connector);
+		loop->connector = -1;
+	}
+}
+
+static void on_signal(struct loop *loop)
+{
+	struct signalfd_siginfo info;
+	if (read(loop->signals, &info, sizeof(info)) == sizeof(info))
+		loop->stop = true;
+}
+
+static int watch(struct loop *loop, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+/* The recorder, the settings it has, and what the command line says beyond them. */
+static void start_history(struct loop *loop)
+{
+	char boot_id[64] = "";
+	size_t len = 0;
+	struct control *control = &loop->control;
+
+	int r = proc_read_short(
+		loop->options->root->proc, "sys/kernel/random/boot_id", boot_id, sizeof(boot_id) - 1, &len);
+	if (r == PROC_OK)
+		boot_id[strcspn(boot_id, "\n")] = '\0';
+	else /* a captured tree without one */
+		strcpy(boot_id, "00000000-0000-0000-0000-000000000000");
+	r = recorder_start(loop->options->state_dir, boot_id, loop->sampler.boot_ns / 1000000000, tell, loop,
+		&loop->recorder);
+	if (r < 0)
+		log_warning("the recorder cannot start (%s): there is no history", err_name(-r));
+
+	settings_init(&control->stored);
+	if (loop->recorder) {
+		r = recorder_load_settings(loop->recorder, &control->stored);
+		if (r < 0)
+			log_warning("the stored settings cannot be read (%s)", err_name(-r));
+	}
+	control->in_force = control->stored;
+	if (loop->options->interval_ms)
+		control->in_force.value[SETTING_SAMPLE_INTERVAL_MS] = loop->options->interval_ms;
+	control->recorder = loop->recorder;
+}
+
+static void start_connector(struct loop *loop)
+{
+	if (!loop->options->root->real)
+		return;
+	int fd = connector_open();
+	if (fd >= 0 && watch(loop, fd) == 0)
+		loop->connector = fd;
+	else if (fd >= 0)
+		connector_close(fd);
+	else
+		log_info("no proc connector (%s): births and ends come from listings", err_name(-fd));
+}
+
+/* Descriptors for kept statm files: all that may be had but a reserve. */
+static size_t kept_max(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * SAMPLER_FD_SPARE)
+		return 0;
+	return limit.rlim_cur > BOARD_PIDS ? BOARD_PIDS : limit.rlim_cur - SAMPLER_FD_SPARE;
+}
+
+static int start(struct loop *loop)
+{
+	const struct loop_options *options = loop->options;
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	loop->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	loop->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (loop->epoll < 0 || loop->timer < 0 || loop->signals < 0)
+		return -errno;
+	int r = jobs_new(WORKERS, &loop->jobs);
+	if (r < 0)
+		return r;
+
+	board_take_over(loop->board, &loop->health);
+	loop->lost_before = loop->health.dropped;
+	/* Subscribed before the first listing: nothing falls between the two. */
+	start_connector(loop);
+	r = sampler_init(&loop->sampler, options->root, loop->board, kept_max(), &loop->health);
+	if (r < 0)
+		return r;
+	loop->health.collector_pid = (uint32_t)getpid();
+	loop->health.boot_ns = (uint64_t)loop->sampler.boot_ns;
+
+	control_init(&loop->control);
+	loop->control.jobs = loop->jobs;
+	loop->control.measure = &loop->measure;
+	loop->control.changed = settings_changed;
+	loop->control.ctx = loop;
+	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->jobs };
+	start_history(loop);
+	settings_changed(loop, &loop->control.in_force);
+	if (options->control_fd >= 0) {
+		r = control_server_new(options->control_fd, options->server_uid, control_handle,
+			&loop->control, &loop->server);
+		if (r < 0)
+			return r;
+		r = watch(loop, control_server_fd(loop->server));
+	}
+	for (size_t i = 0; r == 0 && i < 3; i++)
+		r = watch(loop, (const int[]) { loop->timer, loop->signals, jobs_fd(loop->jobs) }[i]);
+	return r;
+}
+
+static void turn(struct loop *loop)
+{
+	struct epoll_event events[8];
+	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
+	bool births = false, requests = false, results = false;
+
+	for (int i = 0; i < n; i++) {
+		int fd = events[i].data.fd;
+		if (fd == loop->timer)
+			on_timer(loop);
+		else if (fd == loop->signals)
+			on_signal(loop);
+		else if (fd == loop->connector)
+			births = true;
+		else if (fd == jobs_fd(loop->jobs))
+			results = true;
+		else
+			requests = true;
+	}
+	if (results)
+		jobs_dispatch(loop->jobs);
+	if (requests)
+		control_server_dispatch(loop->server);
+	if (births)
+		on_connector(loop);
+	look_at_dying(loop);
+}
+
+static void say_ready(const struct loop_options *options)
+{
+	if (options->ready_fd < 0)
+		return;
+	if (write(options->ready_fd, "r", 1) != 1)
+		log_warning("nobody waits for this collector to be ready");
+	close(options->ready_fd);
+}
+
+int loop_run(const struct loop_options *options)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	if (!loop)
+		return -ENOMEM;
+	loop->options = options;
+	loop->board = options->board;
+	loop->epoll = loop->timer = loop->signals = loop->connector = -1;
+
+	int r = start(loop);
+	if (r == 0) {
+		tick(loop);
+		say_ready(options);
+		log_info("%llu processes every %u ms", (unsigned long long)loop->health.processes,
+			loop->health.interval_ms);
+		while (!loop->stop)
+			turn(loop);
+	} else {
+		log_error("the collector cannot start: %s", err_name(-r));
+	}
+
+	/* Work may wait for the recorder, and the recorder tells through the queue of results: threads, it,
+	 * queue. */
+	jobs_stop(loop->jobs);
+	if (loop->recorder)
+		recorder_stop(loop->recorder);
+	jobs_free(loop->jobs);
+	control_server_free(loop->server);
+	if (loop->connector >= 0)
+		connector_close(loop->connector);
+	sampler_deinit(&loop->sampler);
+	close_fd(&loop->epoll);
+	close_fd(&loop->timer);
+	close_fd(&loop->signals);
+	free(loop);
+	return r;
+}

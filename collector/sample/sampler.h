@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sampler: keeps the table of processes equal to /proc and the board equal to the table. Once per tick it
+ * sweeps; between ticks it is told of births, changes and deaths where the kernel reports them. All in one
+ * thread.
+ *
+ * Cheapest first: the statm of every process that has memory, through a descriptor kept open; only where its
+ * text differs from the last one are status and stat read as well. Each process's stat is read every 10 s
+ * anyway, for name, state and faults. A kept descriptor belongs to one process for ever: ESRCH from it means
+ * death, and a pid used again cannot be taken for its predecessor.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/history.h"
+#include "collector/sample/table.h"
+#include "schema/base/buf.h"
+#include "schema/board.h"
+#include "schema/metrics.h"
+#include "schema/proc/root.h"
+
+enum { SAMPLER_LIST_S = 5, SAMPLER_FD_SPARE = 128 };
+
+struct sampler {
+	const struct proc_root *root;
+	struct board *board;
+	struct process_table table;
+	struct proc_pids pids; /* scratch of a listing */
+	struct buf text;       /* scratch for a status that is longer than usual */
+	uint64_t page_bytes;
+	uint64_t ticks_per_second;
+	int64_t boot_ns;         /* epoch */
+	size_t kept, kept_max;   /* descriptors */
+	uint32_t listing;        /* number of the last listing */
+	int64_t listed_ns;       /* its time; 0: one is due */
+	int64_t round_ns;        /* when the last turns of the round-robin were given */
+	bool trusts_births;      /* the kernel reports births and deaths: listings may be rare */
+	bool quiet;              /* the first listing of a new board: starts are no news */
+	uint64_t failures;       /* reads and allocations that should have worked */
+	uint64_t memory_metrics; /* bits of those that a process without memory lacks */
+	uint64_t measured_metrics;
+	struct rate_track system_track;
+	int64_t system_since_ns;
+	struct board_system system;
+	uint32_t *gone; /* scratch of a sweep */
+	size_t n_gone, cap_gone;
+	uint32_t *fresh; /* pids whose start is not in the news yet */
+	size_t n_fresh, cap_fresh;
+	struct history_entry *ended; /* since the last tick given to history */
+	size_t n_ended, cap_ended;
+};
+
+/*
+ * The root and the board stay the caller's. kept_max bounds the descriptors kept open. predecessor is what
+ * board_take_over gave. Ends with a first listing: processes of the board that are the same ones keep what
+ * was measured, those that are gone are taken off it. 0 or -errno.
+ */
+int sampler_init(struct sampler *sampler, const struct proc_root *root, struct board *board, size_t kept_max,
+	const struct board_health *predecessor);
+void sampler_deinit(struct sampler *sampler);
+
+/* One tick: system, sweep, a listing where one is due, the board. */
+void sampler_tick(struct sampler *sampler);
+
+/* Makes the next tick list /proc, whatever is trusted. */
+void sampler_list_soon(struct sampler *sampler);
+
+/* What happened since the last call, for the recorder; NULL without memory (it is then told next time). */
+struct history_tick *sampler_history(struct sampler *sampler);
+
+/* --- sampler_one.c: one process --- */
+
+enum look { LOOK_STATM = 1, LOOK_STAT = 2, LOOK_STATUS = 4, LOOK_ALL = 7, LOOK_EXEC = 8 };
+
+/* A pid that may be new: a first sample, the board, BOARD_BIRTH. PROC_OK, PROC_GONE, or -errno. */
+int sampler_adopt(struct sampler *sampler, uint32_t pid);
+
+/*
+ * Reads of a process what `what` says and brings the board up to date; statm is read where it changed.
+ * LOOK_EXEC: it runs a new program. PROC_GONE: the process is no more (the caller calls sampler_bury), or
+ * -errno.
+ */
+int sampler_look(struct sampler *sampler, struct process *process, unsigned what);
+
+/* Takes a process off the table and the board. The news says how it ended where ended is known (a wait
+ * status). */
+void sampler_bury(struct sampler *sampler, struct process *process, const int *ended);
+
+/* --- sampler_told.c: what the kernel's proc connector reports; unknown pids are harmless --- */
+
+void sampler_told_fork(struct sampler *sampler, uint32_t pid);
+void sampler_told_exec(struct sampler *sampler, uint32_t pid);
+void sampler_told_changed(struct sampler *sampler, uint32_t pid); /* comm, uid or gid */
+
+/* The leader ended. True where it is still there, as a zombie: ask sampler_reaped later. */
+bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status);
+
+/* Whether a process that was reported as ended is off the table by now. */
+bool sampler_reaped(struct sampler *sampler, uint32_t pid);
+
+/* News of starts, held back until exec gave the process its name, or a tick passed. */
+void sampler_tell_starts(struct sampler *sampler);
+void sampler_tell_start(struct sampler *sampler, struct process *process);
+void sampler_tell_exit(struct sampler *sampler, struct process *process, const int *ended);
+
+/* pss, uss, dirty of (pid, start_ticks) as measured; false where that process is no more. */
+bool sampler_measured(struct sampler *sampler, uint32_t pid, uint64_t start_ticks,
+	const struct process_values *measured, int64_t measured_ns);

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/* One process: its first sample, its later ones, its end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/sample/sampler.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/clock.h"
+#include "schema/base/num.h"
+#include "schema/proc/pid_stat.h"
+#include "schema/proc/pid_statm.h"
+#include "schema/proc/pid_status.h"
+
+enum { WATCH_NS = 10, STATUS_SHORT = 4096, PATH_MAX_HERE = 40 };
+static const int64_t second_ns = 1000000000;
+
+/* Below the root of /proc a process that ended is a name that is not there. */
+static int outcome(int r)
+{
+	return r == -ENOENT || r == -ESRCH ? PROC_GONE : r;
+}
+
+static const char *path_of(char path[PATH_MAX_HERE], uint32_t pid, const char *file)
+{
+	size_t n = num_format_u64(path, pid);
+	path[n] = '/';
+	strcpy(path + n + 1, file);
+	return path;
+}
+
+static int open_statm(const struct sampler *sampler, uint32_t pid, int *ret_fd)
+{
+	char path[PATH_MAX_HERE];
+	int fd = openat(sampler->root->proc, path_of(path, pid, "statm"), O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return outcome(-errno);
+	*ret_fd = fd;
+	return PROC_OK;
+}
+
+static int read_statm(int fd, char text[PROCESS_STATM_MAX], size_t *ret_len)
+{
+	ssize_t n = pread(fd, text, PROCESS_STATM_MAX, 0);
+	if (n < 0)
+		return outcome(-errno);
+	*ret_len = (size_t)n;
+	return PROC_OK;
+}
+
+static int read_stat(const struct sampler *sampler, uint32_t pid, struct pid_stat *ret)
+{
+	char path[PATH_MAX_HERE], text[1024];
+	size_t len;
+	int r = outcome(
+		proc_read_short(sampler->root->proc, path_of(path, pid, "stat"), text, sizeof(text), &len));
+	if (r != PROC_OK)
+		return r;
+	return pid_stat_parse(ret, text, len) ? PROC_OK : PROC_GONE;
+}
+
+static int read_status(struct sampler *sampler, uint32_t pid, struct pid_status *ret)
+{
+	char path[PATH_MAX_HERE], text[STATUS_SHORT];
+	size_t len;
+	int r = outcome(
+		proc_read_short(sampler->root->proc, path_of(path, pid, "status"), text, sizeof(text), &len));
+	if (r != PROC_OK)
+		return r;
+	if (len < sizeof(text)) {
+		pid_status_parse(ret, text, len);
+		return PROC_OK;
+	}
+	/* Thousands of groups stand before the lines on memory. */
+	buf_clear(&sampler->text);
+	r = outcome(proc_read(sampler->root->proc, path, &sampler->text));
+	if (r == PROC_OK)
+		pid_status_parse(ret, sampler->text.data, sampler->text.len);
+	return r;
+}
+
+static bool has_ended(char state)
+{
+	return state == 'Z' || state == 'X' || state == 'x';
+}
+
+/*
+ * Where the leader ended and threads live on, statm and status of one of those. Looked up anew each time:
+ * such processes are rare, and the thread may end as well.
+ */
+static int read_through_thread(const struct sampler *sampler, uint32_t pid, char statm[PROCESS_STATM_MAX],
+	size_t *ret_len, struct pid_status *status)
+{
+	CLEANUP_CLOSE int dir = -1;
+	CLEANUP_CLOSE int thread = -1;
+	char text[STATUS_SHORT];
+	size_t len;
+
+	int r = proc_open_pid(sampler->root, pid, &dir);
+	if (r == PROC_OK)
+		r = proc_open_living_thread(dir, &thread);
+	if (r == PROC_OK)
+		r = outcome(proc_read_short(thread, "status", text, sizeof(text), &len));
+	if (r == PROC_OK)
+		r = outcome(proc_read_short(thread, "statm", statm, PROCESS_STATM_MAX, ret_len));
+	if (r == PROC_OK)
+		pid_status_parse(status, text, len);
+	return r;
+}
+
+/* Takes *fd over where there is room for one more. */
+static void keep_statm(struct sampler *sampler, struct process *process, int *fd)
+{
+	if (*fd >= 0 && sampler->kept < sampler->kept_max) {
+		process->statm_fd = steal_fd(fd);
+		sampler->kept++;
+	}
+}
+
+static void drop_statm(struct sampler *sampler, struct process *process)
+{
+	if (process->statm_fd >= 0)
+		sampler->kept--;
+	close_fd(&process->statm_fd);
+}
+
+static struct rate_sample rate_sample_of(const struct process_values *values, int64_t time_ns)
+{
+	struct rate_sample sample = { .time_ns = time_ns };
+	for (unsigned i = 0; i < N_PROCESS_RATES; i++) {
+		unsigned id = metric_rate_metric(&process_metrics, i);
+		if (!metric_has(values->present, id))
+			continue;
+		sample.value[i] = values->value[id];
+		sample.present |= UINT32_C(1) << i;
+	}
+	return sample;
+}
+
+/*
+ * Rates after a sample at now_ns. `before`: the values of the sample before, taken at process->sample_ns.
+ * stat_ns_before: when the faults of `before` were read.
+ */
+static bool update_rates(struct sampler *sampler, struct process *process,
+	const struct process_values *before, int64_t stat_ns_before, int64_t now_ns)
+{
+	struct rate_sample old = rate_sample_of(before, process->sample_ns);
+	struct rate_sample now = rate_sample_of(&process->shown.values, now_ns);
+	bool moved = old.present != now.present || memcmp(old.value, now.value, sizeof(old.value)) != 0;
+
+	if (moved && !process->track) {
+		process->track = malloc(sizeof(*process->track));
+		if (!process->track) {
+			sampler->failures++;
+			return false;
+		}
+		struct rate_sample base = old;
+		base.time_ns = stat_ns_before;
+		rate_track_init(process->track, process->still_since_ns, &base);
+		rate_track_add(process->track, &old);
+	}
+	if (moved)
+		process->still_since_ns = now_ns;
+	if (process->track && now_ns - process->still_since_ns > rate_forget_ns()) {
+		free(process->track);
+		process->track = NULL;
+		process->rates_due_ns = now_ns;
+	}
+	if (!process->track) {
+		if (now_ns < process->rates_due_ns)
+			return false;
+		process->rates_due_ns = rate_still(
+			process->still_since_ns, now_ns, now.present, N_PROCESS_RATES, process->shown.rate);
+		return true;
+	}
+	for (unsigned i = 0; i < N_PROCESS_RATES && moved && stat_ns_before < process->sample_ns; i++)
+		if (process_metrics.rows[metric_rate_metric(&process_metrics, i)].source ==
+				METRIC_SOURCE_PID_STAT &&
+			(old.present & now.present) >> i & 1 && old.value[i] != now.value[i])
+			rate_track_spread(
+				process->track, i, stat_ns_before, old.value[i], now_ns, now.value[i]);
+	rate_track_add(process->track, &now);
+	rate_track_rates(process->track, &now, N_PROCESS_RATES, process->shown.rate);
+	return true;
+}
+
+static void push(struct sampler *sampler, enum board_event_kind kind, const struct process *process)
+{
+	board_push_event(
+		sampler->board, (struct board_event) { kind, process->pid, process->shown.start_ticks });
+}
+
+/* stat's part of the sample. True where it says something new. */
+static bool apply_stat(
+	struct sampler *sampler, struct process *process, const struct pid_stat *stat, unsigned what)
+{
+	struct board_process *shown = &process->shown;
+	char comm[BOARD_COMM] = { 0 };
+	memcpy(comm, stat->comm, stat->comm_len < sizeof(comm) - 1 ? stat->comm_len : sizeof(comm) - 1);
+
+	bool renamed = memcmp(comm, shown->comm, sizeof(comm)) != 0;
+	bool news = renamed || shown->state != stat->state || shown->ppid != stat->ppid ||
+		    shown->threads != stat->threads;
+	memcpy(shown->comm, comm, sizeof(comm));
+	shown->state = stat->state;
+	shown->ppid = stat->ppid;
+	shown->threads = stat->threads;
+	process->kernel_thread = shown->kernel_thread = stat->flags & PID_STAT_KERNEL_THREAD;
+	if (!has_ended(stat->state)) /* a thread ran exec, and the end of the old leader was told */
+		process->exit_told = false;
+	if (renamed && !process->born)
+		process->renamed = true;
+	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
+		push(sampler, what & LOOK_EXEC ? BOARD_EXEC : BOARD_COMM_CHANGE, process);
+	return news;
+}
+
+static bool apply_status(struct sampler *sampler, struct process *process, const struct pid_status *status)
+{
+	struct board_process *shown = &process->shown;
+	bool owner = shown->uid != status->uid || shown->gid != status->gid;
+	if (owner && shown->start_ticks) {
+		if (shown->uid != status->uid && !process->born)
+			process->renamed = true;
+		shown->uid = status->uid;
+		shown->gid = status->gid;
+		push(sampler, BOARD_OWNER, process);
+	}
+	shown->uid = status->uid;
+	shown->gid = status->gid;
+	return owner;
+}
+
+/* The memory columns anew, from texts of one moment; what was measured stays. */
+static void apply_memory(struct sampler *sampler, struct process *process, const char *statm,
+	size_t statm_len, const struct pid_status *status)
+{
+	struct process_values *values = &process->shown.values;
+	uint64_t measured = values->present & sampler->measured_metrics;
+	values->present &= ~sampler->memory_metrics;
+	pid_statm_parse(values, statm, statm_len, sampler->page_bytes);
+	if (!(values->present &
+		    sampler->memory_metrics)) /* no memory of its own: nothing else is said of it */
+		return;
+	values->present |= measured;
+	for (unsigned id = 0; id < process_metrics.n; id++)
+		if (metric_has(status->values.present, id))
+			process_values_set(values, (enum process_metric)id, status->values.value[id]);
+}
+
+/* Remembers that the news does not have its start yet. */
+static void add_fresh(struct sampler *sampler, struct process *process)
+{
+	if (sampler->n_fresh == sampler->cap_fresh) {
+		size_t cap = sampler->cap_fresh ? sampler->cap_fresh * 2 : 256;
+		uint32_t *grown = reallocarray(sampler->fresh, cap, sizeof(*grown));
+		if (!grown) {
+			sampler->failures++;
+			process->start_told = true;
+			return;
+		}
+		sampler->fresh = grown;
+		sampler->cap_fresh = cap;
+	}
+	sampler->fresh[sampler->n_fresh++] = process->pid;
+}
+
+int sampler_adopt(struct sampler *sampler, uint32_t pid)
+{
+	CLEANUP_CLOSE int fd = -1;
+	struct pid_status status = { .tgid = pid };
+	struct pid_stat stat;
+	char statm[PROCESS_STATM_MAX];
+	size_t statm_len = 0;
+	bool through_thread = false;
+
+	if (pid == 0 || pid >= BOARD_PIDS || process_find(&sampler->table, pid))
+		return PROC_OK;
+
+	/* The descriptor first and its text last: between the two the pid was this process's all the time. */
+	int r = open_statm(sampler, pid, &fd);
+	if (r == PROC_OK)
+		r = read_status(sampler, pid, &status);
+	if (r == PROC_OK)
+		r = read_stat(sampler, pid, &stat);
+	if (r == PROC_OK)
+		r = read_statm(fd, statm, &statm_len);
+	if (r == PROC_OK && has_ended(stat.state) && stat.threads > 1)
+		through_thread = read_through_thread(sampler, pid, statm, &statm_len, &status) == PROC_OK;
+	if (r != PROC_OK || status.tgid != pid)
+		return r < 0 ? r : PROC_GONE;
+
+	struct process *process = process_add(&sampler->table, pid);
+	if (!process)
+		return -ENOMEM;
+	int64_t now_ns = clock_monotonic_ns();
+	struct board_process *shown = &process->shown;
+	process->listed = sampler->listing;
+	process->born = true;
+	process->sample_ns = process->stat_ns = process->status_ns = process->still_since_ns = now_ns;
+	shown->pid = pid;
+	apply_stat(sampler, process, &stat, 0);
+	apply_status(sampler, process, &status);
+	pid_stat_values(&shown->values, &stat);
+	apply_memory(sampler, process, statm, statm_len, &status);
+	memcpy(process->statm, statm, statm_len);
+	process->statm_len = (uint8_t)statm_len;
+	process->through_thread = through_thread;
+	if (!process->kernel_thread && !through_thread)
+		keep_statm(sampler, process, &fd);
+	shown->start_ticks = stat.start_ticks;
+	shown->start_ns =
+		sampler->boot_ns + (int64_t)(stat.start_ticks * (1000000000 / sampler->ticks_per_second));
+	shown->sampled_ns = clock_realtime_ns();
+	process->rates_due_ns = rate_still(now_ns, now_ns, 0, N_PROCESS_RATES, shown->rate);
+
+	struct board_process was;
+	bool known = board_read_process(sampler->board, pid, &was) == BOARD_FOUND;
+	bool same = known && was.start_ticks == shown->start_ticks;
+	if (same) {
+		process->start_told = true;
+		shown->measured_ns = was.measured_ns;
+		for (unsigned id = 0; id < process_metrics.n; id++)
+			if (metric_has(was.values.present & sampler->measured_metrics, id))
+				process_values_set(
+					&shown->values, (enum process_metric)id, was.values.value[id]);
+	} else if (known) {
+		board_push_event(sampler->board, (struct board_event) { BOARD_DEATH, pid, was.start_ticks });
+	}
+	board_write_process(sampler->board, shown);
+	if (!same)
+		push(sampler, BOARD_BIRTH, process);
+	else if (memcmp(was.comm, shown->comm, sizeof(was.comm)) != 0)
+		push(sampler, BOARD_COMM_CHANGE, process);
+	if (same && (was.uid != shown->uid || was.gid != shown->gid))
+		push(sampler, BOARD_OWNER, process);
+	process->start_told = process->start_told || sampler->quiet;
+	if (!process->start_told)
+		add_fresh(sampler, process);
+	return PROC_OK;
+}
+
+/* The text of statm as it is now; of status as well, and *ret_status true, where both come from a thread. */
+static int statm_now(struct sampler *sampler, struct process *process, struct pid_status *status,
+	bool *ret_status, char text[PROCESS_STATM_MAX], size_t *ret_len)
+{
+	CLEANUP_CLOSE int fd = -1;
+	int r;
+
+	if (process->statm_fd >= 0)
+		return read_statm(process->statm_fd, text, ret_len);
+	if (process->through_thread) {
+		r = read_through_thread(sampler, process->pid, text, ret_len, status);
+		*ret_status = r == PROC_OK;
+		if (r != PROC_GONE)
+			return r;
+		process->through_thread = false; /* no thread lives; the zombie may still be there */
+	}
+	r = open_statm(sampler, process->pid, &fd);
+	if (r == PROC_OK)
+		r = read_statm(fd, text, ret_len);
+	if (r == PROC_OK)
+		keep_statm(sampler, process, &fd);
+	return r;
+}
+
+int sampler_look(struct sampler *sampler, struct process *process, unsigned what)
+{
+	struct board_process *shown = &process->shown;
+	struct process_values before = shown->values;
+	struct pid_status status = { .uid = shown->uid, .gid = shown->gid };
+	struct pid_stat stat;
+	char statm[PROCESS_STATM_MAX];
+	size_t statm_len = process->statm_len;
+	bool statm_moved = false, has_status = false, news = false;
+	int64_t stat_ns_before = process->stat_ns;
+	int r;
+
+	/* Without a kept descriptor identity is in stat alone. */
+	if (process->statm_fd < 0)
+		what |= LOOK_STAT;
+	if (process->kernel_thread)
+		what &= ~(unsigned)LOOK_STATM;
+	if (what & LOOK_STATM) {
+		r = statm_now(sampler, process, &status, &has_status, statm, &statm_len);
+		if (r != PROC_OK)
+			return r;
+		statm_moved = statm_len != process->statm_len || statm_len == PROCESS_STATM_MAX ||
+			      memcmp(statm, process->statm, statm_len) != 0;
+		if (statm_moved)
+			what |= LOOK_STAT | LOOK_STATUS;
+	}
+	int64_t now_ns = clock_monotonic_ns();
+	if (what & LOOK_STATUS) {
+		r = has_status ? PROC_OK : read_status(sampler, process->pid, &status);
+		if (r != PROC_OK)
+			return r;
+		process->status_ns = now_ns;
+	}
+	if (what & LOOK_STAT) {
+		/* After status: the start time proves that both are of this process. */
+		r = read_stat(sampler, process->pid, &stat);
+		if (r != PROC_OK)
+			return r;
+		if (stat.start_ticks != shown->start_ticks)
+			return PROC_GONE;
+		process->stat_ns = now_ns;
+		news |= apply_stat(sampler, process, &stat, what);
+		pid_stat_values(&shown->values, &stat);
+		if (!statm_moved &&
+			(before.value[PROCESS_MINOR_FAULTS] != shown->values.value[PROCESS_MINOR_FAULTS] ||
+				before.value[PROCESS_MAJOR_FAULTS] !=
+					shown->values.value[PROCESS_MAJOR_FAULTS]))
+			process->watch_until_ns = now_ns + WATCH_NS * second_ns;
+		if (has_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
+			process->through_thread = true;
+			drop_statm(sampler, process);
+			return sampler_look(sampler, process, what | LOOK_ALL);
+		}
+	}
+	if (what & LOOK_EXEC) {
+		shown->values.present &= ~sampler->measured_metrics;
+		shown->measured_ns = 0;
+	}
+	if (what & LOOK_STATUS) {
+		news |= apply_status(sampler, process, &status);
+		if (what & LOOK_STATM) {
+			apply_memory(sampler, process, statm, statm_len, &status);
+			memcpy(process->statm, statm, statm_len);
+			process->statm_len = (uint8_t)statm_len;
+		}
+	}
+
+	bool moved = before.present != shown->values.present ||
+		     memcmp(before.value, shown->values.value, sizeof(before.value)) != 0;
+	if (moved)
+		process->changed = true;
+	bool rated = update_rates(sampler, process, &before, stat_ns_before, now_ns);
+	process->sample_ns = now_ns;
+	shown->sampled_ns = clock_realtime_ns();
+	if (news || moved || rated || what & LOOK_EXEC)
+		board_write_process(sampler->board, shown);
+	else
+		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
+	return PROC_OK;
+}
+
+static struct history_entry *entry_of_ended(struct sampler *sampler)
+{
+	if (sampler->n_ended == sampler->cap_ended) {
+		size_t cap = sampler->cap_ended ? sampler->cap_ended * 2 : 256;
+		struct history_entry *grown = reallocarray(sampler->ended, cap, sizeof(*grown));
+		if (!grown) {
+			sampler->failures++;
+			return NULL;
+		}
+		sampler->ended = grown;
+		sampler->cap_ended = cap;
+	}
+	return &sampler->ended[sampler->n_ended++];
+}
+
+void sampler_bury(struct sampler *sampler, struct process *process, const int *ended)
+{
+	sampler_tell_start(sampler, process);
+	sampler_tell_exit(sampler, process, ended);
+	struct history_entry *entry = entry_of_ended(sampler);
+	if (entry) {
+		*entry = (struct history_entry) {
+			.pid = process->pid,
+			.uid = process->shown.uid,
+			.start_ticks = process->shown.start_ticks,
+			.start_s = process->shown.start_ns / 1000000000,
+			.born = process->born,
+			.renamed = process->renamed,
+			.ended = true,
+			.values = process->shown.values,
+		};
+		memcpy(entry->comm, process->shown.comm, sizeof(entry->comm));
+	}
+	board_clear_process(sampler->board, process->pid);
+	push(sampler, BOARD_DEATH, process);
+	drop_statm(sampler, process);
+	process_remove(&sampler->table, process);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/sample/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema/base/cleanup.h"
+
+int process_table_init(struct process_table *table)
+{
+	*table = (struct process_table) { 0 };
+	table->by_pid = calloc(BOARD_PIDS, sizeof(struct process *));
+	return table->by_pid ? 0 : -ENOMEM;
+}
+
+static void process_free(struct process *process)
+{
+	if (!process)
+		return;
+	close_fd(&process->statm_fd);
+	free(process->track);
+	free(process);
+}
+
+void process_table_deinit(struct process_table *table)
+{
+	for (size_t i = 0; i < table->n; i++)
+		process_free(table->live[i]);
+	free(table->live);
+	free(table->by_pid);
+	*table = (struct process_table) { 0 };
+}
+
+struct process *process_add(struct process_table *table, uint32_t pid)
+{
+	if (table->n == table->cap) {
+		size_t cap = table->cap ? table->cap * 2 : 512;
+		struct process **grown = reallocarray(table->live, cap, sizeof(*grown));
+		if (!grown)
+			return NULL;
+		table->live = grown;
+		table->cap = cap;
+	}
+	struct process *process = aligned_alloc(_Alignof(struct process), sizeof(*process));
+	if (!process)
+		return NULL;
+	memset(process, 0, sizeof(*process));
+	process->pid = pid;
+	process->statm_fd = -1;
+	process->index = (uint32_t)table->n;
+	table->live[table->n++] = process;
+	table->by_pid[pid] = process;
+	return process;
+}
+
+static void move(struct process_table *table, size_t from, size_t to)
+{
+	table->live[to] = table->live[from];
+	table->live[to]->index = (uint32_t)to;
+}
+
+void process_remove(struct process_table *table, struct process *process)
+{
+	/* The hole moves behind the cursor first, so that what fills it from the end is still to come. */
+	size_t hole = process->index;
+	if (hole < table->cursor) {
+		move(table, --table->cursor, hole);
+		hole = table->cursor;
+	}
+	move(table, --table->n, hole);
+	table->by_pid[process->pid] = NULL;
+	process_free(process);
+}

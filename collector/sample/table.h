@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of processes: what is remembered of each between two ticks. By pid it is an array with a pointer
+ * for every possible pid (32 MiB of address space, of which only the touched pages exist), in order a dense
+ * array that a sweep walks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/sample/rates.h"
+#include "schema/board.h"
+
+enum {
+	PROCESS_STATM_MAX = 80
+}; /* five columns of up to 15 digits; what is longer counts as changed each tick */
+
+/* What an unchanged process needs stands first: two cache lines. Times are of CLOCK_MONOTONIC unless said. */
+struct process {
+	int statm_fd; /* kept; -1: none is kept */
+	uint32_t pid;
+	uint32_t index;  /* in table.live */
+	uint32_t listed; /* number of the last listing of /proc that had it */
+	bool kernel_thread;
+	bool through_thread; /* statm_fd is a thread's: the leader ended */
+	bool changed;        /* since the last tick given to history */
+	bool born, renamed;  /* the same */
+	bool start_told;     /* in the news */
+	bool exit_told;
+	uint8_t statm_len;
+	char statm[PROCESS_STATM_MAX];
+	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
+	int64_t watch_until_ns;
+	struct rate_track *track; /* NULL while nothing changed for longer than every window */
+
+	int64_t sample_ns;      /* of the last sample, whatever it read */
+	int64_t stat_ns;        /* stat was last read */
+	int64_t status_ns;      /* status was last read */
+	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
+	struct board_process shown; /* what the board says; also the newest sample */
+} __attribute__((aligned(64)));
+
+struct process_table {
+	struct process **by_pid; /* BOARD_PIDS of them */
+	struct process **live;
+	size_t n, cap;
+	size_t cursor; /* live[0 .. cursor) had their turn in this round */
+};
+
+int process_table_init(struct process_table *table); /* 0 or -ENOMEM */
+void process_table_deinit(struct process_table *table);
+
+static inline struct process *process_find(const struct process_table *table, uint32_t pid)
+{
+	return pid < BOARD_PIDS ? table->by_pid[pid] : NULL;
+}
+
+/* A new record, zero but for pid, index and statm_fd; the table's. NULL without memory; pid must not be there
+ * yet. */
+struct process *process_add(struct process_table *table, uint32_t pid);
+
+/* Closes and frees. Those that still wait for their turn in the round keep waiting. */
+void process_remove(struct process_table *table, struct process *process);
