@@ -17,7 +17,7 @@ CREATE TABLE subject (
 	start_ticks INTEGER NOT NULL,         -- field 22 of /proc/PID/stat
 	uid INTEGER NOT NULL,                 -- real user
 	start_s INTEGER NOT NULL,             -- when it began
-	end_s INTEGER NOT NULL DEFAULT 0,     -- when it was gone; 0 while it lives or where its end was not seen
+	end_s INTEGER NOT NULL DEFAULT 0,     -- when it was seen gone, or was not there after a restart; 0 while it lives
 	comm TEXT NOT NULL,                   -- its last name; control bytes and backslash as \ooo
 	UNIQUE (boot, pid, start_ticks)
 );

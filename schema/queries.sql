@@ -38,6 +38,9 @@ UPDATE state SET closed = ?1
 
 -- name: put_boot
 INSERT INTO boot (uuid, boot_s) VALUES (?1, ?2) ON CONFLICT (uuid) DO UPDATE SET boot_s = excluded.boot_s RETURNING id
+-- What lived in an earlier boot ended by this one at the latest.
+-- name: end_earlier_boots
+UPDATE subject SET end_s = ?2 WHERE end_s = 0 AND id > 0 AND boot < ?1
 -- name: put_subject
 INSERT INTO subject (boot, pid, start_ticks, uid, start_s, end_s, comm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (boot, pid, start_ticks) DO UPDATE SET uid = excluded.uid, end_s = excluded.end_s, comm = excluded.comm
@@ -48,6 +51,9 @@ UPDATE subject SET end_s = ?2 WHERE id = ?1
 UPDATE subject SET comm = ?2, uid = ?3 WHERE id = ?1
 -- name: find_subject
 SELECT id FROM subject WHERE boot = (SELECT max(id) FROM boot) AND pid = ?1 AND start_ticks = ?2
+-- name: each_open_subject
+SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject INDEXED BY subject_by_end
+WHERE end_s = 0 AND boot = ?1
 -- name: get_subject
 SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject WHERE id = ?1
 
@@ -82,13 +88,11 @@ INSERT INTO metric (scope, place, name) VALUES (?1, ?2, ?3) ON CONFLICT (scope, 
 -- name: expire_minutes
 DELETE FROM minute WHERE (subject, minute) IN
 (SELECT subject, minute FROM minute INDEXED BY minute_by_age WHERE minute < ?1 ORDER BY minute, subject LIMIT ?2)
+-- Not those of whom the journal may still speak.
 -- name: expire_ended_subjects
 DELETE FROM subject WHERE id IN (SELECT id FROM subject AS old INDEXED BY subject_by_end
-WHERE end_s > 0 AND end_s < ?1 * 60 AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id) LIMIT ?2)
--- Those of earlier boots whose end nobody saw.
--- name: expire_lost_subjects
-DELETE FROM subject WHERE id IN (SELECT id FROM subject AS old INDEXED BY subject_by_end
-WHERE end_s = 0 AND start_s < ?1 * 60 AND id > 0 AND boot < (SELECT max(id) FROM boot)
+WHERE end_s > 0 AND end_s < ?1 * 60
+AND end_s < (SELECT coalesce(min(time_ns), 9223372036854775807) / 1000000000 FROM journal)
 AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id) LIMIT ?2)
 
 -- name: page_count
@@ -98,4 +102,4 @@ PRAGMA page_size
 -- name: free_pages
 PRAGMA freelist_count
 -- name: vacuum
-PRAGMA incremental_vacuum(2000)
+PRAGMA incremental_vacuum(500)

@@ -72,17 +72,20 @@ struct store_subject {
 	uint32_t pid;
 	uint32_t uid;
 	uint64_t start_ticks;
-	int64_t start_s;  /* epoch */
-	int64_t end_s;    /* epoch; 0 while it lives or where its end was not seen */
+	int64_t start_s; /* epoch */
+	int64_t end_s; /* epoch; 0 while it lives. Where the end was not seen: when it was found to be gone */
 	const char *comm; /* escaped */
 };
-/* Finds or makes the row of a boot (its kernel-given uuid as text) and stores its id. */
+/* Finds or makes the row of a boot (its kernel-given uuid as text) and stores its id; ends what lived before
+ * it. */
 int store_put_boot(struct store *store, const char *boot_uuid, int64_t boot_s, int64_t *ret_boot);
 /* Finds or makes the row of (boot, pid, start_ticks), with the other fields as given, and stores its id. */
 int store_put_subject(struct store *store, const struct store_subject *subject, int64_t *ret_id);
 int store_end_subject(struct store *store, int64_t id, int64_t end_s);
 int store_rename_subject(struct store *store, int64_t id, const char *comm, uint32_t uid);
 typedef int store_subject_fn(void *ctx, const struct store_subject *subject);
+/* The processes of a boot that have no end yet. */
+int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn *fn, void *ctx);
 /* Hands one subject to fn; ABSENT where there is none of that id. */
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx);
 /* The id of a process of the newest boot. OK or ABSENT. */
@@ -122,7 +125,10 @@ int store_put_metric(struct store *store, const char *scope, unsigned place, con
 /* --- upkeep (writer) --- */
 /* Bytes of the database and its WAL on disk. */
 int64_t store_bytes(struct store *store);
-/* The same without the pages that are free: what deleting can bring down. Negative on failure. */
+/* The WAL alone. */
+int64_t store_wal_bytes(struct store *store);
+/* The database without its WAL and the pages that are free: what deleting brings down. Negative on failure.
+ */
 int64_t store_used_bytes(struct store *store);
 /* Deletes at most `rows` packed minutes older than `minute`, and as many subjects that have none left; stores
  * how many rows went. */

@@ -5,13 +5,24 @@
 int store_put_boot(struct store *store, const char *boot_uuid, int64_t boot_s, int64_t *ret_boot)
 {
 	sqlite3_stmt *statement;
+	int64_t boot = 0;
 	int r = store_statement(store, QUERY_PUT_BOOT, &statement);
 
 	if (r)
 		return r;
 	sqlite3_bind_text(statement, 1, boot_uuid, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 2, boot_s);
-	return store_step_number(store, statement, ret_boot);
+	r = store_step_number(store, statement, &boot);
+	if (!r)
+		r = store_statement(store, QUERY_END_EARLIER_BOOTS, &statement);
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, boot);
+	sqlite3_bind_int64(statement, 2, boot_s > 0 ? boot_s : 1);
+	r = store_done(store, statement);
+	if (!r)
+		*ret_boot = boot;
+	return r;
 }
 
 int store_put_subject(struct store *store, const struct store_subject *subject, int64_t *ret_id)
@@ -68,6 +79,40 @@ int store_find_subject(struct store *store, uint32_t pid, uint64_t start_ticks, 
 	return store_step_number(store, statement, ret_id);
 }
 
+static int hand_out(sqlite3_stmt *statement, store_subject_fn *fn, void *ctx)
+{
+	struct store_subject subject = {
+		.id = sqlite3_column_int64(statement, 0),
+		.boot = sqlite3_column_int64(statement, 1),
+		.pid = (uint32_t)sqlite3_column_int64(statement, 2),
+		.uid = (uint32_t)sqlite3_column_int64(statement, 3),
+		.start_ticks = (uint64_t)sqlite3_column_int64(statement, 4),
+		.start_s = sqlite3_column_int64(statement, 5),
+		.end_s = sqlite3_column_int64(statement, 6),
+		.comm = (const char *)sqlite3_column_text(statement, 7),
+	};
+
+	return subject.comm ? fn(ctx, &subject) : -ENOMEM;
+}
+
+int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_EACH_OPEN_SUBJECT, &statement);
+	int rc;
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, boot);
+	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
+		r = store_result(store, rc);
+		if (!r)
+			r = hand_out(statement, fn, ctx);
+	}
+	store_reset(statement);
+	return r;
+}
+
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx)
 {
 	sqlite3_stmt *statement;
@@ -78,21 +123,10 @@ int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, voi
 	sqlite3_bind_int64(statement, 1, id);
 	int rc = sqlite3_step(statement);
 	r = store_result(store, rc);
-	if (rc == SQLITE_ROW) {
-		struct store_subject subject = {
-			.id = sqlite3_column_int64(statement, 0),
-			.boot = sqlite3_column_int64(statement, 1),
-			.pid = (uint32_t)sqlite3_column_int64(statement, 2),
-			.uid = (uint32_t)sqlite3_column_int64(statement, 3),
-			.start_ticks = (uint64_t)sqlite3_column_int64(statement, 4),
-			.start_s = sqlite3_column_int64(statement, 5),
-			.end_s = sqlite3_column_int64(statement, 6),
-			.comm = (const char *)sqlite3_column_text(statement, 7),
-		};
-		r = subject.comm ? fn(ctx, &subject) : -ENOMEM;
-	} else if (!r) {
+	if (rc == SQLITE_ROW)
+		r = hand_out(statement, fn, ctx);
+	else if (!r)
 		r = STORE_ABSENT;
-	}
 	store_reset(statement);
 	return r;
 }

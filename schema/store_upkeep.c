@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int64_t wal_bytes(struct store *store)
+int64_t store_wal_bytes(struct store *store)
 {
 	struct stat st;
 
@@ -22,7 +22,7 @@ int64_t store_bytes(struct store *store)
 	/* By name: closing a descriptor of the file would drop sqlite3's locks on it. */
 	if (fstatat(store->lock_fd, STORE_FILE, &st, 0))
 		return 0;
-	return st.st_size + wal_bytes(store);
+	return st.st_size + store_wal_bytes(store);
 }
 
 int64_t store_used_bytes(struct store *store)
@@ -33,7 +33,7 @@ int64_t store_used_bytes(struct store *store)
 		store_number(store, QUERY_FREE_PAGES, &free_pages) ||
 		store_number(store, QUERY_PAGE_SIZE, &size))
 		return -1;
-	return (pages - free_pages) * size + wal_bytes(store);
+	return (pages - free_pages) * size;
 }
 
 static int expire(struct store *store, enum store_query query, int64_t minute, int rows, int *ret_deleted)
@@ -61,8 +61,6 @@ int store_expire(struct store *store, int64_t minute, int rows, int *ret_deleted
 	r = expire(store, QUERY_EXPIRE_MINUTES, minute, rows, &deleted);
 	if (!r)
 		r = expire(store, QUERY_EXPIRE_ENDED_SUBJECTS, minute, rows, &subjects);
-	if (!r)
-		r = expire(store, QUERY_EXPIRE_LOST_SUBJECTS, minute, rows, &subjects);
 	if (!r)
 		r = store_commit(store);
 	if (r)
