@@ -37,11 +37,23 @@ static void note_gone(struct sampler *sampler, uint32_t pid)
 	sampler->gone[sampler->n_gone++] = pid;
 }
 
+/*
+ * A process that no read finds. Where the kernel reports ends, its report may be a moment behind and says how
+ * it ended: it has until the next tick.
+ */
+static void note_ended(struct sampler *sampler, struct process *process)
+{
+	if (sampler->trusts_births && !process->exit_told && !process->missed)
+		process->missed = true;
+	else
+		note_gone(sampler, process->pid);
+}
+
 static void look(struct sampler *sampler, struct process *process, unsigned what)
 {
 	int r = sampler_look(sampler, process, what);
 	if (r == PROC_GONE)
-		note_gone(sampler, process->pid);
+		note_ended(sampler, process);
 	else if (r < 0)
 		sampler->failures++;
 }
@@ -83,7 +95,7 @@ static void sweep(struct sampler *sampler)
 		}
 		ssize_t n = pread(process->statm_fd, text, sizeof(text), 0);
 		if (n < 0 && errno == ESRCH) {
-			note_gone(sampler, process->pid);
+			note_ended(sampler, process);
 			continue;
 		}
 		if (n != process->statm_len || n == PROCESS_STATM_MAX ||
@@ -143,9 +155,12 @@ static int list(struct sampler *sampler)
 		else if (sampler_adopt(sampler, sampler->pids.pid[i]) < 0)
 			sampler->failures++;
 	}
-	for (size_t i = 0; i < table->n; i++)
-		if (table->live[i]->listed != sampler->listing)
-			note_gone(sampler, table->live[i]->pid);
+	for (size_t i = 0; i < table->n; i++) {
+		struct process *process = table->live[i];
+		/* One that the sweep missed has until the next tick. */
+		if (process->listed != sampler->listing && !process->missed)
+			note_gone(sampler, process->pid);
+	}
 	bury_gone(sampler);
 	sampler->listed_ns = clock_monotonic_ns();
 	return 0;

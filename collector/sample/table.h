@@ -29,6 +29,7 @@ struct process {
 	bool born, renamed;  /* the same */
 	bool start_told;     /* in the news */
 	bool exit_told;
+	bool missed; /* gone at the last tick, its end not reported yet */
 	uint8_t statm_len;
 	char statm[PROCESS_STATM_MAX];
 	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
