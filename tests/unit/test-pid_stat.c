@@ -31,6 +31,22 @@ static void reads_every_process(void **state)
 	assert_true(fixtures_visit("stat", true, check_process) >= 20);
 }
 
+/* Field by field: bytes between them are nobody's. */
+static void assert_same(const struct pid_stat *a, const struct pid_stat *b)
+{
+	assert_int_equal(a->pid, b->pid);
+	assert_memory_equal(a->comm, b->comm, sizeof(a->comm));
+	assert_int_equal(a->comm_len, b->comm_len);
+	assert_int_equal(a->state, b->state);
+	assert_int_equal(a->ppid, b->ppid);
+	assert_int_equal(a->flags, b->flags);
+	assert_int_equal(a->minor_faults, b->minor_faults);
+	assert_int_equal(a->major_faults, b->major_faults);
+	assert_int_equal(a->threads, b->threads);
+	assert_int_equal(a->start_ticks, b->start_ticks);
+	assert_int_equal(a->vsize_bytes, b->vsize_bytes);
+}
+
 static void check_beginning(const char *where, const char *text, size_t len)
 {
 	struct pid_stat stat = untouched, whole;
@@ -42,9 +58,9 @@ static void check_beginning(const char *where, const char *text, size_t len)
 	fixture_read(path, &full);
 	assert_true(pid_stat_parse(&whole, full.data, full.len));
 	if (pid_stat_parse(&stat, text, len))
-		assert_memory_equal(&stat, &whole, sizeof(stat));
+		assert_same(&stat, &whole);
 	else
-		assert_memory_equal(&stat, &untouched, sizeof(stat));
+		assert_same(&stat, &untouched);
 }
 
 static void tear(const char *where, const char *text, size_t len)
@@ -136,7 +152,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	memset(name, 'n', sizeof(name));
 	name[64] = '\0';
 	assert_false(parse_line(name, "1", "4096", &stat));
-	assert_memory_equal(&stat, &untouched, sizeof(stat));
+	assert_same(&stat, &untouched);
 	name[63] = '\0';
 	assert_true(parse_line(name, "1", "4096", &stat));
 	assert_int_equal(stat.comm_len, 63);
