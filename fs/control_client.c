@@ -160,58 +160,6 @@ static int check_time(const struct waiter *waiter, int64_t *ret_until_ns)
 	return 0;
 }
 
-static int connect_now(struct control_client *client, int64_t deadline_ns)
-{
-	struct connection *connection = calloc(1, sizeof(*connection));
-	if (!connection)
-		return -ENOMEM;
-	client->connecting = true;
-	pthread_mutex_unlock(&client->lock);
-	int r = control_link_open(client->path, deadline_ns, &connection->link);
-	pthread_mutex_lock(&client->lock);
-	client->connecting = false;
-	pthread_cond_broadcast(&client->admission);
-	if (r < 0) {
-		free(connection);
-		return r;
-	}
-	connection->refs = 1;
-	connection->free_slots = UINT64_MAX;
-	client->connection = connection;
-	return 0;
-}
-
-/* Gives the waiter a slot on the connection, made if need be. */
-static int admit(struct control_client *client, struct waiter *waiter)
-{
-	for (;;) {
-		int64_t until_ns;
-		int r = check_time(waiter, &until_ns);
-		if (r == 0 && !client->connection && !client->connecting)
-			r = connect_now(client, waiter->deadline_ns);
-		struct connection *connection = client->connection;
-		if (r < 0) {
-			/* The signal that we may have swallowed is another's. */
-			if (connection && connection->free_slots && client->n_queueing > 0)
-				pthread_cond_signal(&client->admission);
-			return r;
-		}
-		if (connection && connection->free_slots) {
-			waiter->slot = (unsigned)__builtin_ctzll(connection->free_slots);
-			waiter->connection = connection;
-			connection->free_slots &= connection->free_slots - 1;
-			connection->refs++;
-			connection->slots[waiter->slot].waiter = waiter;
-			connection->slots[waiter->slot].id =
-				connection->sequence++ * CONTROL_IN_FLIGHT + waiter->slot;
-			return 0;
-		}
-		client->n_queueing++;
-		wait_on(client, &client->admission, until_ns);
-		client->n_queueing--;
-	}
-}
-
 static void drop_parts(struct waiter *waiter)
 {
 	for (unsigned i = 0; i < waiter->n_parts; i++)
@@ -264,9 +212,11 @@ static int deliver(
 	return 0;
 }
 
-/* Where nobody receives, wakes one that waits to do so: the next in the order of slots, so that none is
- * always it. */
-static void pass_lead(struct connection *connection, unsigned from_slot)
+/*
+ * Where nobody receives, wakes one that waits to do so: the next in the order of slots, so that none is
+ * always it. Those that send or copy will see for themselves that the lead is free.
+ */
+static void pass_lead(struct control_client *client, struct connection *connection, unsigned from_slot)
 {
 	if (connection->leader || connection->free_slots == UINT64_MAX)
 		return;
@@ -277,6 +227,24 @@ static void pass_lead(struct connection *connection, unsigned from_slot)
 			return;
 		}
 	}
+	if (client->n_queueing > 0)
+		pthread_cond_signal(&client->admission);
+}
+
+/* Receives one answer, for whomever it is, unless none comes until then. */
+static void lead(
+	struct control_client *client, struct connection *connection, struct waiter *waiter, int64_t until_ns)
+{
+	struct control_datagram datagram;
+	connection->leader = waiter;
+	pthread_mutex_unlock(&client->lock);
+	int r = control_link_receive(&connection->link, &datagram, until_ns);
+	pthread_mutex_lock(&client->lock);
+	if (r == 0)
+		r = deliver(client, connection, &datagram);
+	connection->leader = NULL;
+	if (r < 0)
+		lose(client, connection, r);
 }
 
 /* Visits or copies the first part and gives its segment back; without the lock meanwhile. */
@@ -287,7 +255,7 @@ static int consume(struct control_client *client, struct waiter *waiter)
 	waiter->n_parts--;
 	memmove(waiter->parts, waiter->parts + 1, waiter->n_parts * sizeof(part));
 	enum control_status status = waiter->status;
-	pass_lead(connection, waiter->slot);
+	pass_lead(client, connection, waiter->slot);
 	pthread_mutex_unlock(&client->lock);
 
 	const char *bytes = connection->link.segments[part.segment];
@@ -306,6 +274,67 @@ static int consume(struct control_client *client, struct waiter *waiter)
 	control_link_release(&connection->link, part.segment, part.offset + part.len < part.total);
 	pthread_mutex_lock(&client->lock);
 	return r;
+}
+
+static int connect_now(struct control_client *client, int64_t deadline_ns)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	if (!connection)
+		return -ENOMEM;
+	client->connecting = true;
+	pthread_mutex_unlock(&client->lock);
+	int r = control_link_open(client->path, deadline_ns, &connection->link);
+	pthread_mutex_lock(&client->lock);
+	client->connecting = false;
+	pthread_cond_broadcast(&client->admission);
+	if (r < 0) {
+		free(connection);
+		return r;
+	}
+	connection->refs = 1;
+	connection->free_slots = UINT64_MAX;
+	client->connection = connection;
+	return 0;
+}
+
+/* Gives the waiter a slot on the connection, made if need be. */
+static int admit(struct control_client *client, struct waiter *waiter)
+{
+	for (;;) {
+		int64_t until_ns;
+		int r = check_time(waiter, &until_ns);
+		if (r == 0 && !client->connection && !client->connecting)
+			r = connect_now(client, waiter->deadline_ns);
+		struct connection *connection = client->connection;
+		if (r < 0) {
+			/* The signal that we may have swallowed was for another as well. */
+			if (client->n_queueing > 0)
+				pthread_cond_signal(&client->admission);
+			return r;
+		}
+		if (connection && connection->free_slots) {
+			waiter->slot = (unsigned)__builtin_ctzll(connection->free_slots);
+			waiter->connection = connection;
+			connection->free_slots &= connection->free_slots - 1;
+			connection->refs++;
+			connection->slots[waiter->slot].waiter = waiter;
+			connection->slots[waiter->slot].id =
+				connection->sequence++ * CONTROL_IN_FLIGHT + waiter->slot;
+			return 0;
+		}
+		if (connection && !connection->leader) {
+			/* All slots may be of calls given up: then nobody but us is left to receive their
+			 * answers. */
+			connection->refs++;
+			lead(client, connection, waiter, until_ns);
+			pass_lead(client, connection, 0);
+			unref(connection);
+			continue;
+		}
+		client->n_queueing++;
+		wait_on(client, &client->admission, until_ns);
+		client->n_queueing--;
+	}
 }
 
 static int await(struct control_client *client, struct waiter *waiter)
@@ -331,16 +360,7 @@ static int await(struct control_client *client, struct waiter *waiter)
 			waiter->waiting = false;
 			continue;
 		}
-		struct control_datagram datagram;
-		connection->leader = waiter;
-		pthread_mutex_unlock(&client->lock);
-		r = control_link_receive(&connection->link, &datagram, until_ns);
-		pthread_mutex_lock(&client->lock);
-		if (r == 0)
-			r = deliver(client, connection, &datagram);
-		connection->leader = NULL;
-		if (r < 0)
-			lose(client, connection, r);
+		lead(client, connection, waiter, until_ns);
 	}
 }
 
@@ -360,7 +380,7 @@ static void withdraw(struct control_client *client, struct waiter *waiter, bool 
 			!sent)
 			control_link_shut(&connection->link);
 	}
-	pass_lead(connection, waiter->slot);
+	pass_lead(client, connection, waiter->slot);
 	unref(connection);
 }
 

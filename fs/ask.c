@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/ask.h"
+
+#include <string.h>
+
+#include "fs/control_client.h"
+
+enum { MEASURE_MS = 30000, WRITE_MS = 30000 };
+
+static void deinit_reply(struct control_reply *reply)
+{
+	control_reply_deinit(reply);
+}
+
+/* What the collector's answer means to the caller, with its words where it gave any. */
+static int answer_error(const struct control_reply *reply, struct err *err)
+{
+	switch (reply->status) {
+	case CONTROL_OK:
+		return 0;
+	case CONTROL_NOT_FOUND:
+		return err_set(err, ENOENT, "no such object");
+	case CONTROL_GONE:
+		return err_set(err, ESRCH, "the process has ended");
+	case CONTROL_ERROR:
+		break;
+	}
+	return err_set(err, reply->error > 0 ? reply->error : EIO, "%.*s", (int)reply->bytes.len,
+		reply->bytes.data ? reply->bytes.data : "");
+}
+
+int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
+	struct control_measured *ret)
+{
+	__attribute__((cleanup(deinit_reply))) struct control_reply reply = CONTROL_REPLY_INIT;
+	struct control_ask ask = {
+		.op = CONTROL_OP_MEASURE,
+		.uid = caller->uid,
+		.tgid = (uint32_t)caller->pid,
+		.pid = process->stat.pid,
+		.start_ticks = process->stat.start_ticks,
+		.idempotent = true,
+	};
+	int r = control_client_call(view->control, &ask, &reply, MEASURE_MS, NULL);
+
+	if (!r)
+		r = answer_error(&reply, NULL);
+	if (!r && reply.bytes.len != sizeof(*ret))
+		r = -EPROTO;
+	if (!r)
+		memcpy(ret, reply.bytes.data, sizeof(*ret));
+	return r;
+}
+
+int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
+	size_t len, const atomic_bool *cancelled, struct err *err)
+{
+	__attribute__((cleanup(deinit_reply))) struct control_reply reply = CONTROL_REPLY_INIT;
+	struct control_ask ask = {
+		.op = op,
+		.uid = caller->uid,
+		.tgid = (uint32_t)caller->pid,
+		.payload = { text, len },
+	};
+
+	if (len > CONTROL_PAYLOAD_MAX)
+		return err_set(err, EFBIG, "a write takes at most %d bytes", CONTROL_PAYLOAD_MAX);
+	switch (control_client_call(view->control, &ask, &reply, WRITE_MS, cancelled)) {
+	case 0:
+		return answer_error(&reply, err);
+	case -ECONNREFUSED:
+	case -ENOENT:
+		return err_set(err, ECONNREFUSED, "the collector is not running: nothing was changed");
+	case -ECANCELED:
+		return err_set(err, EINTR, "interrupted: read back whether it was applied");
+	default:
+		return err_set(
+			err, ETIMEDOUT, "no answer from the collector: read back whether it was applied");
+	}
+}

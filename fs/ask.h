@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What rows ask of the collector, as errno and reason. Waits: not for the main thread. */
+#pragma once
+
+#include "fs/view.h"
+#include "schema/control.h"
+
+/* pss, uss and dirty of a process, at most a second old. 0, -ESRCH, -ENODATA, -EACCES, -ECONNREFUSED,
+ * -ETIMEDOUT. */
+int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
+	struct control_measured *ret);
+
+/*
+ * Hands a write to the collector, which applies it whole or not at all. 0, or -errno with the reason: that of
+ * the collector, or -ECONNREFUSED where none runs, -ETIMEDOUT where it is not known whether it was applied.
+ */
+int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
+	size_t len, const atomic_bool *cancelled, struct err *err);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* memfs status, memfs tree. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/command.h"
+#include "fs/fuse.h"
+#include "fs/nodes/nodes.h"
+#include "fs/tree.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/kv.h"
+#include "schema/proc/root.h"
+
+static int show(const char *dir)
+{
+	char path[PATH_MAX + 8], text[4096];
+	ssize_t n;
+
+	switch (fuse_mount_state(dir)) {
+	case FUSE_NOT_MOUNTED:
+		fprintf(stderr, "memfs: no memfs is mounted on %s\n", dir);
+		return 1;
+	case FUSE_DEAD:
+		printf("%s\ndead: its server is gone (memfs umount, or mount again)\n", dir);
+		return 1;
+	case FUSE_MOUNTED:
+		break;
+	}
+	snprintf(path, sizeof(path), "%s/status", dir);
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0) {
+		fprintf(stderr, "memfs: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	printf("%s\n%.*s", dir, (int)n, text);
+	return 0;
+}
+
+/* "\040" and its like back to bytes, in place. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (char *at = text; *at;) {
+		if (*at == '\\' && at[1] && at[2] && at[3]) {
+			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+			at += 4;
+		} else {
+			*to++ = *at++;
+		}
+	}
+	*to = 0;
+}
+
+/* The main sessions: what is mounted as RUN/live is part of another. */
+static int show_all(void)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct proc_root root;
+	struct span rest, line, word;
+	int status = 0, n = 0;
+
+	if (proc_root_init(&root, "/") || proc_read(root.proc, "self/mounts", &text)) {
+		fprintf(stderr, "memfs: the list of mounts cannot be read\n");
+		return 1;
+	}
+	proc_root_deinit(&root);
+	for (rest = (struct span) { text.data, text.len }; span_line(&rest, &line);) {
+		struct span dir;
+		char path[PATH_MAX], probe[PATH_MAX + 8];
+		if (!span_word(&line, &word) || !span_word(&line, &dir) || !span_word(&line, &word) ||
+			!span_equals(word, "fuse.memfs") || dir.n >= sizeof(path))
+			continue;
+		memcpy(path, dir.p, dir.n);
+		path[dir.n] = 0;
+		unescape(path);
+		snprintf(probe, sizeof(probe), "%s/status", path);
+		if (fuse_mount_state(path) == FUSE_MOUNTED && access(probe, F_OK))
+			continue;
+		status |= show(path);
+		n++;
+	}
+	if (!n) {
+		fprintf(stderr, "memfs: nothing is mounted\n");
+		return 1;
+	}
+	return status;
+}
+
+int command_status(int argc, char **argv)
+{
+	if (argc > 1 || (argc && *argv[0] == '-')) {
+		fprintf(stderr, "usage: memfs status [DIR]\n");
+		return EXIT_USAGE;
+	}
+	if (!argc)
+		return show_all();
+	CLEANUP_FREE char *dir = realpath(argv[0], NULL);
+	return show(dir ? dir : argv[0]);
+}
+
+int command_tree(int argc, char **argv)
+{
+	CLEANUP_FREE struct tree *tree = calloc(1, sizeof(*tree));
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	if (argc > 1 || (argc && strcmp(argv[0], "--markdown") != 0)) {
+		fprintf(stderr, "usage: memfs tree [--markdown]\n");
+		return EXIT_USAGE;
+	}
+	if (!tree || tree_init(tree, &root_node)) {
+		fprintf(stderr, "memfs: a row of the tree breaks a rule\n");
+		return 1;
+	}
+	if (argc) {
+		tree_markdown(tree, &text);
+	} else {
+		for (uint16_t row = 1; row < tree->n; row++) {
+			if (tree->row[row].node->class == NODE_NONE)
+				continue;
+			tree_pattern(tree, row, &text);
+			buf_printf(&text, "%s\t%s\n", tree->row[row].node->class == NODE_DIR ? "/" : "",
+				tree->row[row].node->doc);
+		}
+	}
+	if (buf_error(&text) || fwrite(text.data, 1, text.len, stdout) != text.len)
+		return 1;
+	return 0;
+}

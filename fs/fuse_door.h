@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The FUSE door: requests of the kernel to calls on the tree, -errno out. No names, no formats, no SQL.
+ * Private to fs/fuse*.c, which alone call libfuse; others use fs/fuse.h.
+ *
+ * fuse_session.c  a connection taken over from the supervisor, its threads
+ * fuse_ops.c      names, attributes, listings, what is refused
+ * fuse_files.c    content: read, write, open
+ * fuse_stream.c   readers that block for news
+ * fuse_ticker.c   tells the kernel what it may no longer cache
+ * fuse_mount.c    mounting, for the supervisor
+ */
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fs/fuse.h"
+#include "fs/node.h"
+#include "fs/opens.h"
+#include "fs/parking.h"
+#include "fs/snapshot.h"
+#include "fs/tree.h"
+#include "fs/view.h"
+
+struct keep;
+struct streams;
+struct ticker;
+
+/* What libfuse does not hand on of the request under way in a thread. */
+struct door_request {
+	uint64_t unique;      /* without the mark of a request sent again */
+	uint64_t poll_handle; /* of a POLL */
+	bool again;           /* the kernel sends it again, since its server died */
+};
+
+struct door {
+	struct fuse_session *session;
+	enum door_kind kind;
+	int fd;
+	struct doors *doors;
+	_Atomic int64_t busy_since_ns; /* CLOCK_MONOTONIC; 0 while waiting for requests */
+	pthread_t thread[DOOR_THREADS_MAX];
+	unsigned n_threads;
+};
+
+struct doors {
+	struct view *view;
+	const struct tree *tree;
+	struct keep *keep;
+	struct snapshots *snapshots;
+	struct opens *opens;
+	struct parking *parking;
+	struct streams *streams;
+	struct ticker *ticker;
+	struct door main;
+	struct door live;
+	uid_t owner_uid; /* of what belongs to no process */
+	gid_t owner_gid;
+	pthread_key_t request_key; /* -> struct door_request of the thread */
+};
+
+static inline struct door *door_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline const struct door_request *door_current(struct doors *doors)
+{
+	return pthread_getspecific(doors->request_key);
+}
+
+struct caller door_caller(fuse_req_t req);
+
+/* Attributes of a place as this door shows it; stores for how long the kernel may keep them, in seconds. 0 or
+ * -errno. */
+int door_attr(
+	struct door *door, fuse_req_t req, const struct place *place, struct stat *ret, double *ret_timeout);
+
+/* Refuses the request with errno and reason, which is kept for `errors` and `why`. */
+void door_refuse(fuse_req_t req, const struct place *place, const char *name, const char *written, size_t len,
+	struct err *err);
+
+/* The handlers of fuse_files.c and fuse_ops.c, for fuse_session.c. */
+void door_fill_name_ops(struct fuse_lowlevel_ops *ops);
+void door_fill_file_ops(struct fuse_lowlevel_ops *ops, enum door_kind kind);
+
+/* --- streams --- */
+int streams_new(struct doors *doors, struct streams **ret);
+int streams_start(struct streams *streams);
+void streams_read(
+	struct streams *streams, fuse_req_t req, struct keep_open *slot, size_t size, bool nonblocking);
+void streams_poll(struct streams *streams, fuse_req_t req, struct keep_open *slot, uint64_t poll_handle);
+void streams_open(struct streams *streams, struct keep_open *slot);
+
+/* --- ticker --- */
+int ticker_new(struct doors *doors, struct ticker **ret);
+int ticker_start(struct ticker *ticker);

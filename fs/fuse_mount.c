@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mounting and unmounting, for the supervisor. libfuse does it, as root by itself, for others through
+ * fusermount3; what is taken from it is the descriptor alone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/fuse_door.h"
+#include "schema/base/kv.h"
+
+int fuse_mount_door(
+	const char *dir, enum door_kind kind, const char *name, bool everyone, int *ret_fd, struct err *err)
+{
+	char program[] = "memfs", option[] = "-o";
+	char *options = NULL;
+	struct fuse_lowlevel_ops ops = { .lookup = NULL };
+	struct fuse_session *session;
+	int r = 0;
+
+	if (asprintf(&options, "fsname=%s,subtype=memfs,default_permissions%s", name,
+		    everyone ? ",allow_other" : "") < 0)
+		return err_set(err, ENOMEM, "no memory");
+	CLEANUP_FREE char *owned = options;
+	char *argv[] = { program, option, owned, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	if (!session) {
+		r = err_set(err, EINVAL, "libfuse refuses the mount options");
+	} else if (fuse_session_mount(session, dir)) {
+		r = err_set(err, EPERM, "cannot mount on %s (libfuse says why above)", dir);
+	} else {
+		int fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			r = err_set(err, errno, "cannot keep the descriptor of the mount");
+		else
+			*ret_fd = fd;
+	}
+	if (session)
+		fuse_session_destroy(session);
+	fuse_opt_free_args(&args);
+	return r;
+}
+
+static int run_fusermount(const char *dir, bool lazy)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		execlp("fusermount3", "fusermount3", "-u", lazy ? "-qz" : "-q", "--", dir, (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EBUSY;
+}
+
+int fuse_unmount_door(const char *dir, bool lazy)
+{
+	if (!umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)))
+		return 0;
+	return errno == EPERM ? run_fusermount(dir, lazy) : -errno;
+}
+
+int fuse_read_init(int fd, struct buf *ret_init)
+{
+	/* The kernel refuses a shorter buffer than this (FUSE_MIN_READ_BUFFER), though the request is small.
+	 */
+	enum { ROOM = 1 << 17 };
+	char *room = buf_reserve(ret_init, ROOM);
+	ssize_t n;
+
+	if (!room)
+		return -ENOMEM;
+	do {
+		n = read(fd, room, ROOM);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	ret_init->len += (size_t)n;
+	return 0;
+}
+
+/* "36 35 98:0 /root /mount/point options - type source": field 5, and the type behind the dash. */
+static bool is_memfs_line(struct span line, const char *escaped_dir)
+{
+	struct span word;
+	bool here = false, dashed = false;
+
+	for (unsigned field = 0; span_word(&line, &word); field++) {
+		if (field == 4)
+			here = span_equals(word, escaped_dir);
+		else if (field > 4 && dashed)
+			return here && span_equals(word, "fuse.memfs");
+		else if (field > 4)
+			dashed = span_equals(word, "-");
+	}
+	return false;
+}
+
+/*
+ * A connection without server answers ENOTCONN at once; a server that is stuck does not answer, so another
+ * process asks.
+ */
+static enum fuse_mount_state probe(const char *dir)
+{
+	enum { PROBE_MS = 3000 };
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct stat st;
+		_exit(stat(dir, &st) && errno == ENOTCONN);
+	}
+	CLEANUP_CLOSE int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
+	if (pidfd < 0)
+		return FUSE_MOUNTED;
+	if (poll(&poll_fd, 1, PROBE_MS) != 1)
+		kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) ? FUSE_DEAD : FUSE_MOUNTED;
+}
+
+enum fuse_mount_state fuse_mount_state(const char *dir)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	CLEANUP_BUF struct buf escaped = BUF_INIT;
+	struct proc_root root;
+	struct span rest, line;
+	bool mounted = false;
+
+	for (const char *at = dir; *at; at++) {
+		if (*at == ' ')
+			buf_puts(&escaped, "\\040");
+		else
+			buf_put_escaped(&escaped, at, 1);
+	}
+	buf_putc(&escaped, 0);
+	if (proc_root_init(&root, "/"))
+		return FUSE_NOT_MOUNTED;
+	if (!proc_read(root.proc, "self/mountinfo", &text)) {
+		rest = (struct span) { text.data, text.len };
+		while (!mounted && span_line(&rest, &line))
+			mounted = is_memfs_line(line, escaped.data);
+	}
+	proc_root_deinit(&root);
+	if (!mounted)
+		return FUSE_NOT_MOUNTED;
+	return probe(dir);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mounted file is one row of a table, beside its handler in one file under fs/nodes/. The tables make the
+ * tree, its documentation and every README in the mount; nothing else knows a path.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "schema/base/buf.h"
+#include "schema/base/err.h"
+
+struct view;
+struct node;
+
+/* How a row is served; docs/ARCHITECTURE.md tells why. */
+enum node_class {
+	NODE_NONE, /* no file: a row that a metric does not want */
+	NODE_DIR,
+	NODE_LINK,    /* its render gives the target */
+	NODE_NUMBER,  /* A: one page or less, world-readable, cheap; cached by the kernel until the next tick
+		       */
+	NODE_SETTING, /* B: reads back what would set it; the write returns when it is applied */
+	NODE_TABLE,   /* C: longer, costly or private; a snapshot at each open, in the live session */
+	NODE_STREAM,  /* D: blocks until there is news, in the live session */
+};
+
+/* Who asks. uid and gid of the thread that made the system call; pid is that thread's id, 0 if the mount
+ * cannot see it. */
+struct caller {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+};
+
+enum { PLACE_NO_NAME = UINT32_MAX };
+
+/* A row made concrete: which process, which chosen name. */
+struct place {
+	uint16_t row;
+	uint32_t pid;         /* 0: not below a process */
+	uint32_t start_ticks; /* low half of the process's start time: tells a pid's users apart */
+	uint32_t name;        /* index into the table of names; PLACE_NO_NAME: not below a chosen name */
+};
+
+/* One entry of a directory. */
+struct entry {
+	struct place place;
+	const struct node *node;
+	char name[256];
+};
+
+/* Children that are not known beforehand: pids, names that people choose. */
+struct node_list {
+	/* The child with the smallest key > *key: stores it and its key. False at the end. Keys are stable
+	 * over calls. */
+	bool (*next)(struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key,
+		struct entry *ret);
+	/* The child of that name. 0 or -ENOENT. */
+	int (*find)(struct view *view, const struct place *dir, uint16_t child_row, const char *name,
+		struct place *ret);
+	/* Numbers of entries may appear and vanish at any time: how long the kernel may keep one unasked. 0:
+	 * until told. */
+	unsigned entry_timeout_ms;
+};
+
+struct node {
+	const char *name; /* NULL: one entry for each child of `list` */
+	mode_t mode;      /* permission bits */
+	enum node_class class;
+	const char *unit;  /* "bytes", "seconds", ... or NULL */
+	const char *doc;   /* mandatory; for a `list` row what the children are, with `shown` as their name */
+	const char *shown; /* PID, NODE, COMM: how documentation names the children of a `list` */
+
+	/*
+	 * Appends the content. 0 or -errno, which read(2) then brings. Numbers must not depend on the caller
+	 * and never wait.
+	 */
+	int (*render)(
+		struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+
+	/* Applies one write(2), whole or not at all. 0 or -errno with the reason in err. May wait; ends soon
+	 * after *cancelled. */
+	int (*write)(struct view *view, const struct place *place, const struct caller *caller,
+		const char *text, size_t len, const atomic_bool *cancelled, struct err *err);
+
+	const struct node *children; /* of a directory; ends with a row without doc */
+	const struct node_list *list;
+
+	/* Whether this row is there for this process or group; NULL: always. Asked once a lookup and listing.
+	 */
+	bool (*exists)(struct view *view, const struct place *place);
+	bool hidden;  /* found by name, not listed */
+	unsigned arg; /* for handlers that serve several rows: a metric's id */
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of the mount: one file for each directory of it, as the mount itself is laid out. */
+#pragma once
+
+#include "fs/node.h"
+
+extern const struct node root_node;       /* root.c: all hangs below it */
+extern const struct node system_nodes[];  /* system.c: nodes/NODE/ */
+extern const struct node process_nodes[]; /* process.c: nodes/NODE/PID/ */
+extern const struct node group_nodes[];   /* groups.c: nodes/NODE/by-name/COMM/ */
+extern const struct node history_nodes[]; /* history.c: history/ of a node or a process */
+
+extern const struct node_list node_list;    /* the nodes */
+extern const struct node_list process_list; /* the pids of a node */
+extern const struct node_list name_list;    /* the names of processes */
+
+/* README of a directory, made from the rows beside it. */
+int readme_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+
+/* The tables of processes, from the board. */
+int processes_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+enum top_order { TOP_RSS, TOP_SWAP, TOP_GROWTH };
+
+struct groups;
+int groups_new(struct groups **ret);
+void groups_free(struct groups *groups);

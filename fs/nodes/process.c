@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* nodes/NODE/PID/: the numbers of a process. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/ask.h"
+#include "fs/nodes/nodes.h"
+#include "fs/render.h"
+#include "fs/view.h"
+#include "schema/base/num.h"
+#include "schema/proc/pid_statm.h"
+#include "schema/proc/pid_status.h"
+
+/* What a reader gets of a file that the kernel no longer answers: the process is gone. */
+static int gone(int outcome)
+{
+	return outcome == PROC_GONE ? -ESRCH : outcome;
+}
+
+static int read_statm(const struct process *process, struct process_values *values)
+{
+	char text[256];
+	size_t len;
+	int r = proc_read_short(process->numbers, "statm", text, sizeof(text), &len);
+
+	if (!r && !pid_statm_parse(values, text, len, (uint64_t)sysconf(_SC_PAGESIZE)))
+		r = PROC_GONE;
+	return gone(r);
+}
+
+static int read_status(const struct process *process, struct pid_status *status)
+{
+	char text[8192];
+	size_t len;
+	int r = proc_read_short(process->numbers, "status", text, sizeof(text), &len);
+
+	if (!r)
+		pid_status_parse(status, text, len);
+	return gone(r);
+}
+
+static int number_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	unsigned id = tree_node(view->tree, place)->arg;
+	const struct metric *metric = &process_metrics.rows[id];
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct pid_status status = { 0 };
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = metric->source == METRIC_SOURCE_PID_STATM ? read_statm(&process, &status.values)
+							      : read_status(&process, &status);
+	if (r)
+		return r;
+	/* The file was there when it was looked up: what has no memory now has ended since. */
+	if (!metric_has(status.values.present, id))
+		return -ESRCH;
+	metric_value_render(out, metric, status.values.value[id]);
+	buf_putc(out, '\n');
+	return 0;
+}
+
+static void put_stat(struct buf *out, const struct process_values *values)
+{
+	for (unsigned id = 0; id < process_metrics.n; id++) {
+		const struct metric *metric = &process_metrics.rows[id];
+		char key[64];
+		struct buf name = BUF_FIXED(key);
+
+		if (!(metric->where & METRIC_STAT))
+			continue;
+		buf_puts(&name, metric->name);
+		if (metric->source == METRIC_SOURCE_MEASURED)
+			buf_puts(&name, "_last");
+		buf_putc(&name, 0);
+		if (metric_has(values->present, id))
+			render_key_metric(out, key, metric, values->value[id]);
+		else
+			render_key_unknown(out, key);
+	}
+}
+
+static int stat_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct pid_status status = { 0 };
+	struct board_process board;
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = read_statm(&process, &status.values);
+	if (!r)
+		r = read_status(&process, &status);
+	if (r)
+		return r;
+	pid_stat_values(&status.values, &process.stat);
+	if (view_board_process(view, place, &board)) {
+		for (unsigned id = 0; id < process_metrics.n; id++) {
+			if (process_metrics.rows[id].source == METRIC_SOURCE_MEASURED &&
+				metric_has(board.values.present, id))
+				process_values_set(&status.values, id, board.values.value[id]);
+		}
+	}
+	put_stat(out, &status.values);
+	return 0;
+}
+
+static int rate_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct board_process board;
+	int r = view_open_process(view, place, &process);
+
+	if (r)
+		return r;
+	if (!view_board_process(view, place, &board)) {
+		for (unsigned i = 0; i < N_PROCESS_RATES * N_WINDOWS; i++)
+			(&board.rate[0][0])[i] = BOARD_RATE_UNKNOWN;
+	}
+	render_rates(out, &process_metrics, &board.rate[0][0], N_PROCESS_RATES);
+	return 0;
+}
+
+static int file_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = gone(proc_read(process.numbers, tree_node(view->tree, place)->name, out));
+	return r;
+}
+
+/* The words of the command line, escaped, with a blank between them. */
+static int args_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = gone(proc_read(process.numbers, "cmdline", &text));
+	if (r)
+		return r;
+	while (text.len && !text.data[text.len - 1])
+		text.len--;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i])
+			buf_put_escaped(out, text.data + i, 1);
+		else
+			buf_putc(out, ' ');
+	}
+	buf_putc(out, '\n');
+	return 0;
+}
+
+enum fact { FACT_STATE, FACT_PPID, FACT_UID, FACT_GID, FACT_THREADS, FACT_START_TIME };
+
+static int fact_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct pid_status status = { 0 };
+	enum fact fact = tree_node(view->tree, place)->arg;
+	int r = view_open_process(view, place, &process);
+
+	if (!r && (fact == FACT_UID || fact == FACT_GID))
+		r = read_status(&process, &status);
+	if (r)
+		return r;
+	switch (fact) {
+	case FACT_STATE:
+		buf_putc(out, process.stat.state);
+		break;
+	case FACT_PPID:
+		buf_put_u64(out, process.stat.ppid);
+		break;
+	case FACT_UID:
+		buf_put_u64(out, status.uid);
+		break;
+	case FACT_GID:
+		buf_put_u64(out, status.gid);
+		break;
+	case FACT_THREADS:
+		buf_put_u64(out, process.stat.threads);
+		break;
+	case FACT_START_TIME: {
+		int64_t centis = view->boot_ns / 10000000 +
+				 (int64_t)(process.stat.start_ticks * 100 / (uint64_t)sysconf(_SC_CLK_TCK));
+		buf_printf(out, "%lld.%02d", (long long)(centis / 100), (int)(centis % 100));
+		break;
+	}
+	}
+	buf_putc(out, '\n');
+	return 0;
+}
+
+/* pss, uss, dirty: the collector measures, for it takes rights and the process's mmap lock. */
+static int measured_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct control_measured measured;
+	unsigned id = tree_node(view->tree, place)->arg;
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = ask_measure(view, &process, caller, &measured);
+	if (r)
+		return r;
+	buf_put_u64(out, id == PROCESS_PSS   ? measured.pss
+			 : id == PROCESS_USS ? measured.uss
+					     : measured.dirty);
+	buf_putc(out, '\n');
+	return 0;
+}
+
+/* Kernel threads never have memory of their own, zombies no more. */
+static bool has_memory(struct view *view, const struct place *place)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct process_values values = { 0 };
+
+	return !view_open_process(view, place, &process) && !(process.stat.flags & PID_STAT_KERNEL_THREAD) &&
+	       !read_statm(&process, &values) && values.present;
+}
+
+static bool next_process(
+	struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key, struct entry *ret)
+{
+	uint32_t pid = (uint32_t)*key;
+
+	while ((pid = view_next_pid(view, pid))) {
+		struct board_process board;
+
+		ret->place = *dir;
+		ret->place.row = child_row;
+		ret->place.pid = pid;
+		if (board_read_process(view->board, pid, &board) == BOARD_FOUND)
+			ret->place.start_ticks = (uint32_t)board.start_ticks;
+		else if (view_find_process(view, pid, &ret->place.start_ticks))
+			continue;
+		ret->name[num_format_u64(ret->name, pid)] = 0;
+		*key = pid;
+		return true;
+	}
+	return false;
+}
+
+static int find_process(
+	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+{
+	struct place place = *dir;
+	uint64_t pid;
+
+	/* As in /proc: no sign, no leading zero. */
+	if (*name == '0' || !num_parse_whole(name, strlen(name), &pid) || !pid || pid >= BOARD_PIDS)
+		return -ENOENT;
+	place.row = child_row;
+	place.pid = (uint32_t)pid;
+	if (view_find_process(view, place.pid, &place.start_ticks))
+		return -ENOENT;
+	*ret = place;
+	return 0;
+}
+
+const struct node_list process_list = { next_process, find_process, 0 };
+
+#define FILE    METRIC_FILE
+#define STAT    METRIC_STAT
+#define HISTORY METRIC_HISTORY
+#define RATE    METRIC_RATE
+#define SYSTEM(id, ...)
+#define PROCESS(id, metric_name, metric_unit, kind, source, key, where, text)                                \
+	{ metric_name, 0444,                                                                                 \
+		!((where)&METRIC_FILE)                             ? NODE_NONE                               \
+		: METRIC_SOURCE_##source == METRIC_SOURCE_MEASURED ? NODE_TABLE                              \
+								   : NODE_NUMBER,                            \
+		"bytes", text,                                                                               \
+		.render =                                                                                    \
+			METRIC_SOURCE_##source == METRIC_SOURCE_MEASURED ? measured_render : number_render,  \
+		.exists = has_memory, .arg = PROCESS_##id },
+
+const struct node process_nodes[] = {
+	{ "README", 0444, NODE_TABLE, NULL, "what each name here is", .render = readme_render },
+	{ "comm", 0444, NODE_NUMBER, NULL, "name, as /proc/PID/comm", .render = file_render },
+	{ "statm", 0444, NODE_NUMBER, "pages", "as /proc/PID/statm: size resident shared text lib data dt",
+		.render = file_render },
+	{ "cmdline", 0444, NODE_TABLE, NULL, "as /proc/PID/cmdline", .render = file_render },
+	{ "args", 0444, NODE_TABLE, NULL, "the command line as one escaped line", .render = args_render },
+	{ "state", 0444, NODE_NUMBER, NULL, "letter, as in /proc/PID/stat", .render = fact_render,
+		.arg = FACT_STATE },
+	{ "ppid", 0444, NODE_NUMBER, NULL, "pid of the parent", .render = fact_render, .arg = FACT_PPID },
+	{ "uid", 0444, NODE_NUMBER, NULL, "real user", .render = fact_render, .arg = FACT_UID },
+	{ "gid", 0444, NODE_NUMBER, NULL, "real group", .render = fact_render, .arg = FACT_GID },
+	{ "threads", 0444, NODE_NUMBER, NULL, "how many threads", .render = fact_render,
+		.arg = FACT_THREADS },
+	{ "start_time", 0444, NODE_NUMBER, "seconds", "epoch, two decimals", .render = fact_render,
+		.arg = FACT_START_TIME },
+#include "schema/metrics.def"
+	{ "stat", 0444, NODE_NUMBER, "bytes", "everything cheap", .render = stat_render },
+	{ "rate", 0444, NODE_NUMBER, "1/s",
+		"rss data swap minor_faults major_faults over 1s 10s 1m 10m; - while younger",
+		.render = rate_render },
+	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
+	{ 0 },
+};

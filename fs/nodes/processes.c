@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of processes, `processes` and `top/`: the board, read whole, without a system call. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/nodes/nodes.h"
+#include "fs/view.h"
+
+enum { TOP_ROWS = 50 };
+
+static const enum process_metric columns[] = { PROCESS_RSS, PROCESS_VMS, PROCESS_SHARED, PROCESS_TEXT,
+	PROCESS_DATA, PROCESS_SWAP };
+enum { N_COLUMNS = sizeof(columns) / sizeof(*columns) };
+
+static void put_header(struct buf *out)
+{
+	buf_puts(out, "pid\tppid\tuid\tcomm\tstate");
+	for (unsigned i = 0; i < N_COLUMNS; i++) {
+		buf_putc(out, '\t');
+		buf_puts(out, process_metrics.rows[columns[i]].name);
+	}
+	buf_puts(out, "\trate_1m\trate_10m\tsuspect_bytes\tstart_time\n");
+}
+
+static void put_rate(struct buf *out, int64_t rate)
+{
+	buf_putc(out, '\t');
+	if (rate == BOARD_RATE_UNKNOWN)
+		buf_putc(out, '-');
+	else
+		buf_put_i64(out, rate);
+}
+
+/* rate_1m and rate_10m are those of rss, the first of the rates. */
+static void put_process(struct buf *out, const struct board_process *process)
+{
+	buf_put_u64(out, process->pid);
+	buf_putc(out, '\t');
+	buf_put_u64(out, process->ppid);
+	buf_putc(out, '\t');
+	buf_put_u64(out, process->uid);
+	buf_putc(out, '\t');
+	buf_put_escaped(out, process->comm, strnlen(process->comm, BOARD_COMM));
+	buf_putc(out, '\t');
+	buf_putc(out, process->state);
+	for (unsigned i = 0; i < N_COLUMNS; i++) {
+		buf_putc(out, '\t');
+		if (metric_has(process->values.present, columns[i]))
+			buf_put_u64(out, process->values.value[columns[i]]);
+		else
+			buf_putc(out, '-');
+	}
+	put_rate(out, process->rate[0][WINDOW_1M]);
+	put_rate(out, process->rate[0][WINDOW_10M]);
+	buf_puts(out, "\t-\t"); /* suspect_bytes: nothing traces */
+	buf_put_i64(out, process->start_ns / 1000000000);
+	buf_putc(out, '\n');
+}
+
+int processes_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct board_process process;
+
+	put_header(out);
+	for (uint32_t pid = 0; (pid = board_next_pid(view->board, pid + 1));) {
+		if (board_read_process(view->board, pid, &process) == BOARD_FOUND)
+			put_process(out, &process);
+	}
+	return 0;
+}
+
+/* What the process is ordered by; false where it does not belong into the table. */
+static bool rank(const struct board_process *process, enum top_order order, int64_t *ret_key)
+{
+	if (order == TOP_GROWTH) {
+		int64_t rate = process->rate[0][WINDOW_10M];
+		if (rate == BOARD_RATE_UNKNOWN)
+			rate = process->rate[0][WINDOW_1M];
+		*ret_key = rate;
+		return rate > 0;
+	}
+	enum process_metric id = order == TOP_RSS ? PROCESS_RSS : PROCESS_SWAP;
+	*ret_key = (int64_t)process->values.value[id];
+	return metric_has(process->values.present, id) && *ret_key > 0;
+}
+
+struct ranked {
+	int64_t key;
+	struct board_process process;
+};
+
+static int by_key(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+
+	if (a->key != b->key)
+		return a->key < b->key ? 1 : -1;
+	return a->process.pid < b->process.pid ? -1 : 1;
+}
+
+int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	enum top_order order = tree_node(view->tree, place)->arg;
+	CLEANUP_FREE struct ranked *top = calloc(2 * TOP_ROWS, sizeof(*top));
+	size_t n = 0;
+	int64_t floor = 0;
+
+	if (!top)
+		return -ENOMEM;
+	/* Gathers twice what is shown, sorts, drops the lower half: no process is sorted more than a few
+	 * times. */
+	for (uint32_t pid = 0; (pid = board_next_pid(view->board, pid + 1));) {
+		struct ranked *row = &top[n];
+		if (board_read_process(view->board, pid, &row->process) != BOARD_FOUND ||
+			!rank(&row->process, order, &row->key) || row->key < floor)
+			continue;
+		if (++n == 2 * TOP_ROWS) {
+			qsort(top, n, sizeof(*top), by_key);
+			n = TOP_ROWS;
+			floor = top[n - 1].key;
+		}
+	}
+	qsort(top, n, sizeof(*top), by_key);
+	put_header(out);
+	for (size_t i = 0; i < n && i < TOP_ROWS; i++)
+		put_process(out, &top[i].process);
+	return 0;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* nodes/NODE/: the numbers of a machine. */
+#include <errno.h>
+#include <string.h>
+
+#include "fs/ask.h"
+#include "fs/nodes/nodes.h"
+#include "fs/refusals.h"
+#include "fs/render.h"
+#include "fs/view.h"
+#include "schema/proc/meminfo.h"
+#include "schema/proc/pressure.h"
+
+static int read_values(struct view *view, struct system_values *values)
+{
+	char text[8192];
+	size_t len;
+	int r = proc_read_short(view->root.proc, "meminfo", text, sizeof(text), &len);
+
+	*values = (struct system_values) { 0 };
+	if (r)
+		return -EIO;
+	meminfo_parse(values, text, len);
+	return 0;
+}
+
+static int number_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	unsigned id = tree_node(view->tree, place)->arg;
+	struct system_values values;
+	int r = read_values(view, &values);
+
+	if (r)
+		return r;
+	if (!metric_has(values.present, id))
+		return -ENODATA;
+	metric_value_render(out, &system_metrics.rows[id], values.value[id]);
+	buf_putc(out, '\n');
+	return 0;
+}
+
+static int stat_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct system_values values;
+	char text[512];
+	size_t len;
+	int r = read_values(view, &values);
+
+	if (r)
+		return r;
+	if (!proc_read_short(view->root.proc, "pressure/memory", text, sizeof(text), &len))
+		pressure_memory_parse(&values, text, len);
+	for (unsigned id = 0; id < system_metrics.n; id++) {
+		const struct metric *metric = &system_metrics.rows[id];
+		if (!(metric->where & METRIC_STAT))
+			continue;
+		if (metric_has(values.present, id))
+			render_key_metric(out, metric->name, metric, values.value[id]);
+		else
+			render_key_unknown(out, metric->name);
+	}
+	return 0;
+}
+
+static int meminfo_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	int r = proc_read(view->root.proc, "meminfo", out);
+	return r > 0 ? -EIO : r;
+}
+
+static int rate_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct board_system system = { 0 };
+
+	if (board_read_system(view->board, &system))
+		return -ENODATA;
+	render_rates(out, &system_metrics, &system.rate[0][0], N_SYSTEM_RATES);
+	return 0;
+}
+
+enum { TEXT_ID, TEXT_HOSTNAME, TEXT_VERSION, TEXT_STATE, TEXT_AGE };
+
+static int text_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	const char *const text[] = { [TEXT_ID] = view->node_id,
+		[TEXT_HOSTNAME] = view->host_name,
+		[TEXT_VERSION] = MEMFS_VERSION,
+		[TEXT_STATE] = "local",
+		[TEXT_AGE] = "0" };
+
+	buf_puts(out, text[tree_node(view->tree, place)->arg]);
+	buf_putc(out, '\n');
+	return 0;
+}
+
+static int errors_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	refusals_render(view->refusals, caller, out);
+	return 0;
+}
+
+static int config_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct settings settings;
+
+	if (board_read_settings(view->board, &settings))
+		return -ENODATA;
+	settings_render(out, &settings);
+	return 0;
+}
+
+static int config_write(struct view *view, const struct place *place, const struct caller *caller,
+	const char *text, size_t len, const atomic_bool *cancelled, struct err *err)
+{
+	return ask_write(view, CONTROL_OP_CONFIG, caller, text, len, cancelled, err);
+}
+
+/* The stream has no rendering: the door blocks its readers until the board has news. */
+#define EVENTS_DOC                                                                                           \
+	"new events only: seq time kind subject text; kinds start exit growth leak tier advice alert node config dropped"
+
+static const struct node top_nodes[] = {
+	{ "rss", 0444, NODE_TABLE, NULL, "the 50 largest resident sets", .render = top_render,
+		.arg = TOP_RSS },
+	{ "swap", 0444, NODE_TABLE, NULL, "the 50 most swapped out", .render = top_render, .arg = TOP_SWAP },
+	{ "growth", 0444, NODE_TABLE, NULL,
+		"the 50 that grow fastest, by rate_10m or, while younger, rate_1m", .render = top_render,
+		.arg = TOP_GROWTH },
+	{ 0 },
+};
+
+static const struct node by_name_nodes[] = {
+	{ NULL, 0555, NODE_DIR, NULL, "all processes of one name (comm, escaped)", "COMM", .list = &name_list,
+		.children = group_nodes },
+	{ 0 },
+};
+
+#define FILE    METRIC_FILE
+#define STAT    METRIC_STAT
+#define HISTORY METRIC_HISTORY
+#define RATE    METRIC_RATE
+#define SYSTEM(id, metric_name, metric_unit, kind, source, key, where, text)                                 \
+	{ metric_name, 0444, (where)&METRIC_FILE ? NODE_NUMBER : NODE_NONE, "bytes", text,                   \
+		.render = number_render, .arg = SYSTEM_##id },
+#define PROCESS(id, ...)
+
+const struct node system_nodes[] = {
+	{ "README", 0444, NODE_TABLE, NULL, "what each name here is", .render = readme_render },
+	{ "id", 0444, NODE_NUMBER, NULL, "uuid, for the node's life", .render = text_render, .arg = TEXT_ID },
+	{ "hostname", 0444, NODE_NUMBER, NULL, "host name as the kernel has it", .render = text_render,
+		.arg = TEXT_HOSTNAME },
+	{ "version", 0444, NODE_NUMBER, NULL, "memfs version there", .render = text_render,
+		.arg = TEXT_VERSION },
+	{ "state", 0444, NODE_NUMBER, NULL, "local live suspect dead left conflict", .render = text_render,
+		.arg = TEXT_STATE },
+	{ "age", 0444, NODE_NUMBER, "seconds", "since last heard; 0 for local", .render = text_render,
+		.arg = TEXT_AGE },
+#include "schema/metrics.def"
+	{ "stat", 0444, NODE_NUMBER, "bytes",
+		"all of these, the other system metrics, and memory pressure in percent",
+		.render = stat_render },
+	{ "meminfo", 0444, NODE_NUMBER, "kB", "/proc/meminfo, byte for byte", .render = meminfo_render },
+	{ "rate", 0444, NODE_NUMBER, "bytes/s",
+		"used cached swap_used anon over 1s 10s 1m 10m; - while younger", .render = rate_render },
+	{ "processes", 0444, NODE_TABLE, "bytes", "all processes, by pid", .render = processes_render },
+	{ "top", 0555, NODE_DIR, NULL, "the largest processes, largest first", .children = top_nodes },
+	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
+	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
+	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
+	{ "errors", 0444, NODE_TABLE, NULL,
+		"the last 100 writes refused here; yours: time uid pid path errno reason",
+		.render = errors_render },
+	{ "config", 0644, NODE_SETTING, NULL,
+		"settings, `name value` a line; all lines of a write are applied, or none",
+		.render = config_render, .write = config_write },
+	{ NULL, 0555, NODE_DIR, NULL, "a process", "PID", .list = &process_list, .children = process_nodes },
+	{ 0 },
+};

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/opens.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fs/keep.h"
+#include "schema/base/clock.h"
+
+enum { SLOT_FREE, SLOT_OPEN };
+enum { PAGE = 4096, LENGTHS = 4096, INDEX_BITS = 12 };
+_Static_assert(1 << INDEX_BITS == KEEP_OPENS, "a handle holds the index of a slot");
+
+struct opens {
+	struct keep *keep;
+	pthread_mutex_t lock;
+	uint32_t n_used;
+	uint16_t used[KEEP_OPENS]; /* slots with bytes, ascending by offset */
+	uint16_t n_free;
+	uint16_t free[KEEP_OPENS];
+	struct {
+		uint64_t id;
+		uint64_t len;
+	} length[LENGTHS]; /* direct-mapped: a newcomer takes the place */
+};
+
+static uint64_t room(uint64_t len)
+{
+	return (len + PAGE - 1) / PAGE * PAGE;
+}
+
+static bool is_sound(const struct keep_open *slot)
+{
+	return slot->state == SLOT_OPEN && slot->offset % PAGE == 0 && slot->len <= KEEP_OPENS_BYTES &&
+	       slot->offset <= KEEP_OPENS_BYTES - slot->len;
+}
+
+static void insert_used(struct opens *opens, uint16_t index)
+{
+	uint32_t at = opens->n_used++;
+
+	for (; at && opens->keep->open[opens->used[at - 1]].offset > opens->keep->open[index].offset; at--)
+		opens->used[at] = opens->used[at - 1];
+	opens->used[at] = index;
+}
+
+int opens_new(struct keep *keep, struct opens **ret)
+{
+	struct opens *opens = calloc(1, sizeof(*opens));
+
+	if (!opens)
+		return -ENOMEM;
+	opens->keep = keep;
+	pthread_mutex_init(&opens->lock, NULL);
+	for (unsigned i = KEEP_OPENS; i--;) {
+		if (!is_sound(&keep->open[i])) {
+			keep->open[i].state = SLOT_FREE;
+			opens->free[opens->n_free++] = (uint16_t)i;
+		} else if (keep->open[i].len) {
+			insert_used(opens, (uint16_t)i);
+		}
+	}
+	*ret = opens;
+	return 0;
+}
+
+void opens_free(struct opens *opens)
+{
+	if (opens)
+		pthread_mutex_destroy(&opens->lock);
+	free(opens);
+}
+
+static uint64_t handle_of(const struct opens *opens, unsigned index)
+{
+	return (uint64_t)opens->keep->open[index].generation << INDEX_BITS | index;
+}
+
+struct keep_open *opens_get(struct opens *opens, uint64_t handle)
+{
+	struct keep_open *slot = &opens->keep->open[handle % KEEP_OPENS];
+	return slot->state == SLOT_OPEN && slot->generation == handle >> INDEX_BITS ? slot : NULL;
+}
+
+bool opens_find_request(struct opens *opens, uint64_t unique, uint64_t id, uint64_t *ret_handle)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&opens->lock);
+	for (unsigned i = 0; i < KEEP_OPENS && !found; i++) {
+		const struct keep_open *slot = &opens->keep->open[i];
+		found = slot->state == SLOT_OPEN && slot->unique == unique && slot->id == id;
+		if (found)
+			*ret_handle = handle_of(opens, i);
+	}
+	pthread_mutex_unlock(&opens->lock);
+	return found;
+}
+
+/* First fit among the gaps between the used extents. The lock is held. */
+static bool find_room(const struct opens *opens, uint64_t len, uint64_t *ret_offset)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < opens->n_used; i++) {
+		const struct keep_open *slot = &opens->keep->open[opens->used[i]];
+		if (slot->offset >= at && slot->offset - at >= room(len))
+			break;
+		at = slot->offset + room(slot->len);
+	}
+	*ret_offset = at;
+	return at <= KEEP_OPENS_BYTES && room(len) <= KEEP_OPENS_BYTES - at;
+}
+
+static int fill_slot(struct opens *opens, uint16_t index, const char *bytes, size_t len)
+{
+	struct keep_open *slot = &opens->keep->open[index];
+	uint64_t offset;
+
+	if (!find_room(opens, len, &offset))
+		return -EFBIG;
+	slot->offset = offset;
+	slot->len = len;
+	if (len) {
+		memcpy(opens->keep->open_bytes + offset, bytes, len);
+		insert_used(opens, index);
+	}
+	return 0;
+}
+
+int opens_add(struct opens *opens, uint64_t unique, uint64_t id, uid_t uid, const char *bytes, size_t len,
+	int error, uint64_t *ret_handle)
+{
+	int r = -ENFILE;
+
+	pthread_mutex_lock(&opens->lock);
+	if (opens->n_free) {
+		uint16_t index = opens->free[opens->n_free - 1];
+		struct keep_open *slot = &opens->keep->open[index];
+		r = fill_slot(opens, index, bytes, len);
+		if (!r) {
+			opens->n_free--;
+			*slot = (struct keep_open) {
+				.generation = slot->generation + 1,
+				.id = id,
+				.unique = unique,
+				.time_ns = clock_monotonic_ns(),
+				.uid = uid,
+				.error = error,
+				.offset = slot->offset,
+				.len = len,
+			};
+			atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);
+			*ret_handle = handle_of(opens, index);
+		}
+	}
+	pthread_mutex_unlock(&opens->lock);
+	return r;
+}
+
+int opens_read(struct opens *opens, uint64_t handle, size_t offset, size_t size, const char **ret_bytes,
+	size_t *ret_len)
+{
+	const struct keep_open *slot = opens_get(opens, handle);
+
+	if (!slot)
+		return -ESTALE;
+	if (slot->error)
+		return -slot->error;
+	size_t len = offset < slot->len ? slot->len - offset : 0;
+	*ret_len = len < size ? len : size;
+	*ret_bytes = opens->keep->open_bytes + slot->offset + (len ? offset : 0);
+	return 0;
+}
+
+void opens_release(struct opens *opens, uint64_t handle)
+{
+	pthread_mutex_lock(&opens->lock);
+	struct keep_open *slot = opens_get(opens, handle);
+	if (slot) {
+		slot->state = SLOT_FREE;
+		opens->free[opens->n_free++] = (uint16_t)(handle % KEEP_OPENS);
+		for (uint32_t i = 0; i < opens->n_used; i++) {
+			if (opens->used[i] != handle % KEEP_OPENS)
+				continue;
+			memmove(&opens->used[i], &opens->used[i + 1],
+				(--opens->n_used - i) * sizeof(*opens->used));
+			/* Gives the memory back: a large table is read once. */
+			if (slot->len > PAGE)
+				madvise(opens->keep->open_bytes + slot->offset, room(slot->len), MADV_REMOVE);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&opens->lock);
+}
+
+static unsigned length_bucket(uint64_t id)
+{
+	return (unsigned)(id * UINT64_C(0x9e3779b97f4a7c15) >> 52) % LENGTHS;
+}
+
+int64_t opens_last_length(struct opens *opens, uint64_t id)
+{
+	unsigned at = length_bucket(id);
+
+	pthread_mutex_lock(&opens->lock);
+	int64_t len = opens->length[at].id == id ? (int64_t)opens->length[at].len : -1;
+	pthread_mutex_unlock(&opens->lock);
+	return len;
+}
+
+void opens_remember_length(struct opens *opens, uint64_t id, size_t len)
+{
+	unsigned at = length_bucket(id);
+
+	pthread_mutex_lock(&opens->lock);
+	opens->length[at].id = id;
+	opens->length[at].len = len;
+	pthread_mutex_unlock(&opens->lock);
+}
+
+void opens_each(struct opens *opens, void (*fn)(void *ctx, struct keep_open *slot), void *ctx)
+{
+	pthread_mutex_lock(&opens->lock);
+	for (unsigned i = 0; i < KEEP_OPENS; i++) {
+		if (opens->keep->open[i].state == SLOT_OPEN)
+			fn(ctx, &opens->keep->open[i]);
+	}
+	pthread_mutex_unlock(&opens->lock);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "schema/base/cleanup.h"
+#include "schema/base/num.h"
+
+enum kind { TEXT, NUMBER, FLAG };
+
+static const struct option_row {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	unsigned min, max;
+	const char *doc; /* NULL: between the supervisor and serve */
+} rows[] = {
+	{ "node", TEXT, offsetof(struct options, node), 0, 0,
+		"name of this node in the mount (the host name)" },
+	{ "state", TEXT, offsetof(struct options, state), 0, 0, "directory of the history (/var/lib/memfs)" },
+	{ "run", TEXT, offsetof(struct options, run), 0, 0,
+		"directory of sockets and the live session (/run/memfs)" },
+	{ "proc", TEXT, offsetof(struct options, proc), 0, 0, "directory that holds proc/ and sys/ (/)" },
+	{ "single", FLAG, offsetof(struct options, single), 0, 0,
+		"one FUSE session instead of two: slower, no links" },
+	{ "freshness_ms", NUMBER, offsetof(struct options, freshness_ms), 10, 60000,
+		"no number is older than this (100)" },
+	{ "interval_ms", NUMBER, offsetof(struct options, interval_ms), 10, 3600000,
+		"time between two sweeps (1000)" },
+	{ "log_level", NUMBER, offsetof(struct options, log_level), 0, 3,
+		"0 errors, 1 warnings, 2 information, 3 debugging (1)" },
+	{ "dir", TEXT, offsetof(struct options, dir), 0, 0, NULL },
+	{ "host", TEXT, offsetof(struct options, host), 0, 0, NULL },
+	{ "owner_uid", NUMBER, offsetof(struct options, owner_uid), 0, UINT_MAX, NULL },
+	{ "owner_gid", NUMBER, offsetof(struct options, owner_gid), 0, UINT_MAX, NULL },
+	{ "id", TEXT, offsetof(struct options, id), 0, 0, NULL },
+};
+enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
+
+static void *member(const struct options *options, const struct option_row *row)
+{
+	return (char *)(uintptr_t)options + row->offset;
+}
+
+static int set_row(struct options *options, const struct option_row *row, const char *value, struct err *err)
+{
+	uint64_t number;
+
+	switch (row->kind) {
+	case FLAG:
+		if (value)
+			return err_set(err, EINVAL, "option %s takes no value", row->name);
+		*(bool *)member(options, row) = true;
+		return 0;
+	case NUMBER:
+		if (!value || !num_parse_whole(value, strlen(value), &number))
+			return err_set(err, EINVAL, "option %s takes a number", row->name);
+		if (number < row->min || number > row->max)
+			return err_set(
+				err, ERANGE, "option %s takes %u to %u", row->name, row->min, row->max);
+		*(unsigned *)member(options, row) = (unsigned)number;
+		return 0;
+	case TEXT:
+		break;
+	}
+	if (!value || !*value)
+		return err_set(err, EINVAL, "option %s takes a value", row->name);
+	char *copy = strdup(value), **text = member(options, row);
+	if (!copy)
+		return err_set(err, ENOMEM, "no memory");
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
+int options_set(struct options *options, const char *text, struct err *err)
+{
+	const char *equals = strchr(text, '=');
+	size_t n = equals ? (size_t)(equals - text) : strlen(text);
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (strlen(rows[i].name) == n && !memcmp(rows[i].name, text, n))
+			return set_row(options, &rows[i], equals ? equals + 1 : NULL, err);
+	}
+	return err_set(err, EINVAL, "there is no option `%.*s`", (int)n, text);
+}
+
+int options_set_all(struct options *options, const char *text, struct err *err)
+{
+	CLEANUP_FREE char *copy = strdup(text);
+	char *rest = copy, *one;
+	int r = copy ? 0 : err_set(err, ENOMEM, "no memory");
+
+	while (!r && (one = strsep(&rest, ","))) {
+		if (*one)
+			r = options_set(options, one, err);
+	}
+	return r;
+}
+
+/* A node's name: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; what is not allowed becomes `_`, or `n` at the front. */
+static void map_node_name(char *name)
+{
+	if (strlen(name) > 64)
+		name[64] = 0;
+	for (char *at = name; *at; at++) {
+		if (!isalnum((unsigned char)*at) && !strchr("._-", *at))
+			*at = '_';
+	}
+	if (!isalnum((unsigned char)*name))
+		*name = 'n';
+}
+
+static int default_to(char **option, const char *base, const char *below, struct err *err)
+{
+	if (*option)
+		return 0;
+	if (asprintf(option, "%s%s", base, below) < 0) {
+		*option = NULL;
+		return err_set(err, ENOMEM, "no memory");
+	}
+	return 0;
+}
+
+static int default_directories(struct options *options, struct err *err)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *state = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
+	char fallback[64];
+	int r;
+
+	if (!geteuid()) {
+		r = default_to(&options->run, "/run/memfs", "", err);
+		return r ? r : default_to(&options->state, "/var/lib/memfs", "", err);
+	}
+	snprintf(fallback, sizeof(fallback), "/tmp/memfs-%u", (unsigned)geteuid());
+	r = default_to(&options->run, runtime && *runtime == '/' ? runtime : fallback,
+		runtime && *runtime == '/' ? "/memfs" : "", err);
+	if (r)
+		return r;
+	if (state && *state == '/')
+		return default_to(&options->state, state, "/memfs", err);
+	return default_to(
+		&options->state, home && *home == '/' ? home : fallback, "/.local/state/memfs", err);
+}
+
+/* mkdir -p. */
+static int make_directory(const char *path, mode_t mode, struct err *err)
+{
+	CLEANUP_FREE char *copy = strdup(path);
+
+	if (!copy)
+		return err_set(err, ENOMEM, "no memory");
+	for (char *at = copy + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = 0;
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			return err_set(err, errno, "cannot make the directory %s: %s", copy, strerror(errno));
+		*at = '/';
+	}
+	if (mkdir(copy, mode) && errno != EEXIST)
+		return err_set(err, errno, "cannot make the directory %s: %s", copy, strerror(errno));
+	return 0;
+}
+
+/* The path itself may be a dead mount, which realpath cannot pass: the way to it is resolved, the last name
+ * kept. */
+static int make_absolute(char **path, struct err *err)
+{
+	CLEANUP_FREE char *copy = strdup(*path), *parent = NULL;
+	char *name, *whole = NULL;
+
+	if (!copy)
+		return err_set(err, ENOMEM, "no memory");
+	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = 0;
+	name = strrchr(copy, '/');
+	const char *last = name ? name + 1 : copy;
+	if (!strcmp(last, ".") || !strcmp(last, "..") || !*last) {
+		whole = realpath(copy, NULL);
+	} else {
+		if (name)
+			*name = 0;
+		parent = realpath(name ? (*copy ? copy : "/") : ".", NULL);
+		if (parent && asprintf(&whole, "%s/%s", strcmp(parent, "/") ? parent : "", last) < 0)
+			whole = NULL;
+	}
+	if (!whole)
+		return err_set(err, errno, "%s: %s", *path, strerror(errno));
+	free(*path);
+	*path = whole;
+	return 0;
+}
+
+/* A symbolic link as the last name leads to what is mounted on. */
+static int follow_link(char **path, struct err *err)
+{
+	struct stat st;
+	char *target;
+
+	if (lstat(*path, &st) || !S_ISLNK(st.st_mode))
+		return 0;
+	target = realpath(*path, NULL);
+	if (!target)
+		return err_set(err, errno, "%s: %s", *path, strerror(errno));
+	free(*path);
+	*path = target;
+	return 0;
+}
+
+int options_finish(struct options *options, const char *dir, struct err *err)
+{
+	struct utsname names;
+	int r;
+
+	uname(&names);
+	options->owner_uid = geteuid();
+	options->owner_gid = getegid();
+	if ((r = default_directories(options, err)) || (r = default_to(&options->proc, "/", "", err)) ||
+		(r = default_to(&options->host, names.nodename, "", err)) ||
+		(r = default_to(&options->node, options->host, "", err)) ||
+		(r = default_to(&options->dir, dir, "", err)))
+		return r;
+	map_node_name(options->node);
+	if ((r = make_directory(options->run, geteuid() ? 0700 : 0755, err)) ||
+		(r = make_directory(options->state, 0750, err)))
+		return r;
+	if ((r = make_absolute(&options->run, err)) || (r = make_absolute(&options->state, err)) ||
+		(r = make_absolute(&options->proc, err)) || (r = make_absolute(&options->dir, err)))
+		return r;
+	return follow_link(&options->dir, err);
+}
+
+void options_put(const struct options *options, struct buf *out)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const void *value = member(options, &rows[i]);
+		bool set = rows[i].kind == TEXT   ? *(char *const *)value != NULL
+			   : rows[i].kind == FLAG ? *(const bool *)value
+						  : *(const unsigned *)value || !rows[i].min;
+		if (!set)
+			continue;
+		buf_puts(out, rows[i].name);
+		if (rows[i].kind == TEXT)
+			buf_printf(out, "=%s", *(char *const *)value);
+		else if (rows[i].kind == NUMBER)
+			buf_printf(out, "=%u", *(const unsigned *)value);
+		buf_putc(out, 0);
+	}
+}
+
+void options_help(struct buf *out)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (rows[i].doc)
+			buf_printf(out, "  %s%-*s %s\n", rows[i].name, 14 - (int)strlen(rows[i].name),
+				rows[i].kind == FLAG ? "" : "=", rows[i].doc);
+	}
+}
+
+void options_deinit(struct options *options)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (rows[i].kind == TEXT)
+			free(*(char **)member(options, &rows[i]));
+	}
+	*options = OPTIONS_INIT;
+}

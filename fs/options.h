@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What `memfs mount -o` takes, with its defaults; also how the supervisor tells serve. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "schema/base/buf.h"
+#include "schema/base/err.h"
+
+struct options {
+	char *dir;   /* mount point, absolute */
+	char *run;   /* sockets, the live session */
+	char *state; /* history, id */
+	char *proc;  /* the root of proc/ and sys/ */
+	char *node;  /* name in the mount */
+	char *host;  /* host name */
+	char *id;    /* uuid of the node */
+	bool single;
+	unsigned freshness_ms;         /* 0: the node's setting */
+	unsigned interval_ms;          /* 0: the node's setting */
+	unsigned log_level;            /* 0..3 */
+	unsigned owner_uid, owner_gid; /* of what belongs to no process */
+};
+#define OPTIONS_INIT ((struct options) { .log_level = 1 })
+
+/* One `name=value`, or `single`. 0, or -EINVAL / -ERANGE with the reason. */
+int options_set(struct options *options, const char *text, struct err *err);
+
+/* `name=value,name=value`, as after -o. */
+int options_set_all(struct options *options, const char *text, struct err *err);
+
+/*
+ * Fills in what was not given and makes paths absolute: root has /run/memfs and /var/lib/memfs, an ordinary
+ * user XDG_RUNTIME_DIR and XDG_STATE_HOME. 0 or -errno with the reason.
+ */
+int options_finish(struct options *options, const char *dir, struct err *err);
+
+/* Each option that is set as `name=value`, NUL-terminated one after the other: arguments for serve. */
+void options_put(const struct options *options, struct buf *out);
+
+/* The names with a line each, for --help. */
+void options_help(struct buf *out);
+
+void options_deinit(struct options *options);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/snapshot.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/keep.h"
+#include "fs/view.h"
+#include "schema/base/clock.h"
+
+enum snapshot_flags {
+	WARM = 1,  /* the kernel may hold it; on the ticker's list */
+	STALE = 2, /* invalidated since it was rendered: the next request for attributes renders anew */
+};
+
+struct snapshots {
+	struct keep *keep;
+	const struct tree *tree;
+	struct view *view;
+	pthread_mutex_t lock;
+	size_t n_warm;
+	uint64_t warm[SNAPSHOT_WARM_MAX];
+};
+
+static uint64_t scatter(uint64_t id)
+{
+	id *= UINT64_C(0x9e3779b97f4a7c15);
+	return id ^ id >> 29;
+}
+
+static struct keep_snapshot *small_way(struct keep *keep, uint64_t id, unsigned way)
+{
+	return (struct keep_snapshot *)(void *)&keep->small[scatter(id) % KEEP_SMALL_SETS][way];
+}
+
+static struct keep_snapshot *large_way(struct keep *keep, uint64_t id, unsigned way)
+{
+	return (struct keep_snapshot *)(void *)&keep->large[scatter(id) % KEEP_LARGE_SETS][way];
+}
+
+/* A kept length is checked where it is used: a predecessor wrote it. */
+static struct keep_snapshot *find(struct snapshots *snapshots, uint64_t id)
+{
+	for (unsigned way = 0; way < KEEP_WAYS; way++) {
+		struct keep_snapshot *slot = small_way(snapshots->keep, id, way);
+		if (slot->id == id && slot->len <= KEEP_SMALL_BYTES)
+			return slot;
+	}
+	for (unsigned way = 0; way < KEEP_WAYS; way++) {
+		struct keep_snapshot *slot = large_way(snapshots->keep, id, way);
+		if (slot->id == id && slot->len <= KEEP_LARGE_BYTES)
+			return slot;
+	}
+	return NULL;
+}
+
+/* The slot for a rendering of that length: its own, an empty one, or that of the oldest in the set. */
+static struct keep_snapshot *claim(struct snapshots *snapshots, uint64_t id, size_t len)
+{
+	bool small = len <= KEEP_SMALL_BYTES;
+	struct keep_snapshot *best = NULL;
+
+	for (unsigned way = 0; way < KEEP_WAYS; way++) {
+		struct keep_snapshot *slot =
+			small ? small_way(snapshots->keep, id, way) : large_way(snapshots->keep, id, way);
+		if (slot->id == id)
+			return slot;
+		if (!best || (best->id && (!slot->id || slot->mtime_ns < best->mtime_ns)))
+			best = slot;
+	}
+	return best;
+}
+
+static struct keep_snapshot *render(
+	struct snapshots *snapshots, const struct place *place, struct keep_snapshot *old)
+{
+	static const struct caller nobody = { (uid_t)-1, (gid_t)-1, 0 };
+	const struct node *node = tree_node(snapshots->tree, place);
+	uint64_t id = tree_id(place);
+	uint32_t warm = old ? old->flags & WARM : 0;
+	char text[KEEP_LARGE_BYTES];
+	struct buf buf = BUF_FIXED(text);
+	int r = node->render(snapshots->view, place, &nobody, &buf);
+
+	if (!r)
+		r = buf_error(&buf);
+	if (r) {
+		text[0] = '\n';
+		buf.len = 1;
+	}
+	struct keep_snapshot *slot = claim(snapshots, id, buf.len);
+	if (old && old != slot)
+		old->id = 0;
+	slot->id = 0;
+	memcpy(slot->bytes, text, buf.len);
+	slot->len = (uint32_t)buf.len;
+	slot->error = -r;
+	slot->mtime_ns = clock_realtime_ns();
+	slot->flags = warm;
+	slot->id = id;
+	return slot;
+}
+
+/* Marks it as held by the kernel. False where the ticker's list is full. */
+static bool hand_out(struct snapshots *snapshots, struct keep_snapshot *slot)
+{
+	if (slot->flags & WARM)
+		return true;
+	if (snapshots->n_warm == SNAPSHOT_WARM_MAX)
+		return false;
+	slot->flags |= WARM;
+	snapshots->warm[snapshots->n_warm++] = slot->id;
+	return true;
+}
+
+int snapshots_new(struct keep *keep, const struct tree *tree, struct view *view, struct snapshots **ret)
+{
+	struct snapshots *snapshots = calloc(1, sizeof(*snapshots));
+
+	if (!snapshots)
+		return -ENOMEM;
+	snapshots->keep = keep;
+	snapshots->tree = tree;
+	snapshots->view = view;
+	pthread_mutex_init(&snapshots->lock, NULL);
+	/* What a predecessor handed out is in the kernel still: invalidate it first of all. */
+	for (size_t i = 0; i < KEEP_SMALL_SETS * KEEP_WAYS; i++) {
+		struct keep_snapshot *slot =
+			(struct keep_snapshot *)(void *)&keep->small[i / KEEP_WAYS][i % KEEP_WAYS];
+		slot->flags &= ~(uint32_t)WARM;
+		if (slot->id && !(slot->flags & STALE))
+			hand_out(snapshots, slot);
+	}
+	for (size_t i = 0; i < KEEP_LARGE_SETS * KEEP_WAYS; i++) {
+		struct keep_snapshot *slot =
+			(struct keep_snapshot *)(void *)&keep->large[i / KEEP_WAYS][i % KEEP_WAYS];
+		slot->flags &= ~(uint32_t)WARM;
+		if (slot->id && !(slot->flags & STALE))
+			hand_out(snapshots, slot);
+	}
+	*ret = snapshots;
+	return 0;
+}
+
+void snapshots_free(struct snapshots *snapshots)
+{
+	if (snapshots)
+		pthread_mutex_destroy(&snapshots->lock);
+	free(snapshots);
+}
+
+void snapshot_attr(struct snapshots *snapshots, const struct place *place, struct snapshot_attr *ret)
+{
+	bool settings = tree_node(snapshots->tree, place)->class == NODE_SETTING;
+
+	pthread_mutex_lock(&snapshots->lock);
+	struct keep_snapshot *slot = find(snapshots, tree_id(place));
+	if (!slot || slot->flags & STALE || settings)
+		slot = render(snapshots, place, slot);
+	ret->len = slot->len;
+	ret->mtime_ns = slot->mtime_ns;
+	ret->timeout_ms = 0;
+	/*
+	 * Settings are never the ticker's: while a write to one is under way the kernel holds its page, and
+	 * an invalidation would wait for it. The kernel asks for their attributes each time instead.
+	 */
+	if (settings) {
+		ret->timeout_ms = 1;
+	} else if (!hand_out(snapshots, slot)) {
+		ret->timeout_ms = snapshots->view->freshness_ms;
+		slot->flags |= STALE;
+	}
+	pthread_mutex_unlock(&snapshots->lock);
+}
+
+int snapshot_read(struct snapshots *snapshots, const struct place *place, size_t offset, size_t size,
+	char *out, size_t *ret_len)
+{
+	int r;
+
+	pthread_mutex_lock(&snapshots->lock);
+	struct keep_snapshot *slot = find(snapshots, tree_id(place));
+	if (!slot)
+		slot = render(snapshots, place, NULL); /* evicted since: no size can be kept */
+	r = -slot->error;
+	if (!r) {
+		size_t len = offset < slot->len ? slot->len - offset : 0;
+		*ret_len = len < size ? len : size;
+		memcpy(out, slot->bytes + (len ? offset : 0), *ret_len);
+	}
+	if (tree_node(snapshots->tree, place)->class == NODE_NUMBER)
+		hand_out(snapshots, slot);
+	pthread_mutex_unlock(&snapshots->lock);
+	return r;
+}
+
+size_t snapshots_take_warm(struct snapshots *snapshots, uint64_t *ret_ids)
+{
+	pthread_mutex_lock(&snapshots->lock);
+	size_t n = snapshots->n_warm;
+	memcpy(ret_ids, snapshots->warm, n * sizeof(*ret_ids));
+	snapshots->n_warm = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct keep_snapshot *slot = find(snapshots, ret_ids[i]);
+		if (slot)
+			slot->flags &= ~(uint32_t)WARM;
+	}
+	pthread_mutex_unlock(&snapshots->lock);
+	return n;
+}
+
+bool snapshot_invalidated(struct snapshots *snapshots, uint64_t id)
+{
+	pthread_mutex_lock(&snapshots->lock);
+	struct keep_snapshot *slot = find(snapshots, id);
+	bool again = slot && slot->flags & WARM;
+	if (slot && !again)
+		slot->flags |= STALE;
+	pthread_mutex_unlock(&snapshots->lock);
+	return !again;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: mounts, holds the descriptors that must outlive any child, starts the others and starts
+ * them again. Small: it parses nothing that a stranger wrote and knows no network.
+ *
+ * supervisor.c         its life: start, loop, end
+ * supervisor_child.c   starting a child with just what it may have
+ * supervisor_adopt.c   what a supervisor that was killed left behind
+ * supervisor_place.c   directories, sockets, mounts
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fs/options.h"
+#include "schema/base/buf.h"
+#include "schema/base/err.h"
+
+/* The collector's inherited descriptors. */
+enum collector_fd { COLLECTOR_FD_BOARD = 3, COLLECTOR_FD_CONTROL, COLLECTOR_FD_READY, COLLECTOR_FDS_END };
+enum { COLLECTOR_EXIT_IN_USE = 3 }; /* another one has the state directory */
+
+struct child {
+	const char *name;
+	pid_t pid; /* 0: none */
+	int pidfd; /* readable when its first thread has ended, even while others are stuck in the kernel */
+	int link;  /* serve: messages; collector: the pipe that says it is ready */
+	int64_t started_ns;  /* CLOCK_MONOTONIC */
+	int64_t answered_ns; /* serve: its last ping */
+	unsigned failures;   /* ends in a row before it was ready */
+	int64_t start_at_ns; /* when to start the next; 0: runs */
+	bool ready;
+	bool ours; /* a child of this process, to be reaped */
+};
+#define CHILD_INIT(text) ((struct child) { .name = (text), .pidfd = -1, .link = -1 })
+
+struct supervisor {
+	struct options options;
+	char live_dir[4096];
+	uid_t serve_uid; /* whom serve runs as */
+	gid_t serve_gid;
+	int self_exe, collector_exe; /* O_PATH: a package upgrade under us changes nothing */
+	int lock;                    /* of the run directory */
+	int main_fd, live_fd, init_fd, keep_fd, board_fd, board_read_fd, control_fd;
+	struct child serve, collector;
+	int epoll, signals, timer, ready; /* ready: pipe to whoever waits for the mount; -1 told */
+	bool stopping, unmounted, remount;
+	int exit_status;
+};
+
+/*
+ * Runs until the mount ends. ready_fd: gets one byte when the tree answers, or the reason of a failure.
+ * Returns an exit status.
+ */
+int supervise(const struct options *options, int ready_fd);
+
+/* --- supervisor_child.c --- */
+int child_start_serve(struct supervisor *supervisor);
+int child_start_collector(struct supervisor *supervisor);
+/* A descriptor that becomes readable when the first thread of a process has ended. -1 with errno. */
+int child_open_pidfd(pid_t pid);
+/* Watches a process that another supervisor started. */
+int child_adopt(struct child *child, pid_t pid);
+void child_forget(struct child *child);
+
+/* --- supervisor_place.c --- */
+int place_prepare(struct supervisor *supervisor, struct err *err); /* directories, lock, id, programs */
+int place_share(
+	struct supervisor *supervisor, struct err *err); /* board, control socket: those not adopted */
+int place_mount(struct supervisor *supervisor, struct err *err); /* both sessions, anew */
+void place_unmount(struct supervisor *supervisor);
+void place_clean(struct supervisor *supervisor); /* what would be left in the run directory */
+
+/* --- supervisor_adopt.c --- */
+
+/* Writes RUN/state, so that the next supervisor finds this one's children. */
+void adopt_record(const struct supervisor *supervisor);
+
+/*
+ * Takes over what a dead supervisor left running: the mount with its descriptors, the collector with the
+ * board. What does not fit these options is ended first.
+ */
+void adopt_find(struct supervisor *supervisor);

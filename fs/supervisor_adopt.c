@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * After a supervisor was killed its children go on: serve serves, the collector collects. The next supervisor
+ * finds them by RUN/state, takes copies of their descriptors (pidfd_getfd), and goes on with the same mount
+ * and the same board: no reader notices.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "fs/fuse.h"
+#include "fs/serve.h"
+#include "fs/supervisor.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/clock.h"
+#include "schema/base/kv.h"
+#include "schema/base/log.h"
+#include "schema/base/num.h"
+#include "schema/proc/pid_stat.h"
+#include "schema/proc/root.h"
+
+enum { STOP_MS = 10000 };
+
+struct remains {
+	pid_t serve, collector; /* 0: none that lives */
+	uint64_t serve_start, collector_start;
+	bool same_mount, same_collector; /* as these options want them */
+};
+
+static uint64_t start_of(pid_t pid)
+{
+	struct proc_root root;
+	struct pid_stat stat = { 0 };
+	CLEANUP_CLOSE int dir = -1;
+	char text[1024];
+	size_t len;
+
+	if (pid <= 0 || proc_root_init(&root, "/"))
+		return 0;
+	if (!proc_open_pid(&root, (uint32_t)pid, &dir) &&
+		!proc_read_short(dir, "stat", text, sizeof(text), &len))
+		pid_stat_parse(&stat, text, len);
+	proc_root_deinit(&root);
+	return stat.state == 'Z' ? 0 : stat.start_ticks;
+}
+
+/* What the mount must have in common to be gone on with, and what the collector. */
+static void put_mount_key(const struct options *options, struct buf *out)
+{
+	buf_printf(out, "%s %s %s %d", options->dir, options->node, options->proc, options->single);
+}
+
+static void put_collector_key(const struct options *options, struct buf *out)
+{
+	buf_printf(out, "%s %s", options->state, options->proc);
+}
+
+void adopt_record(const struct supervisor *supervisor)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	char path[PATH_MAX], fresh[PATH_MAX + 8];
+
+	buf_printf(&text, "serve %d %llu\n", (int)supervisor->serve.pid,
+		(unsigned long long)start_of(supervisor->serve.pid));
+	buf_printf(&text, "collector %d %llu\n", (int)supervisor->collector.pid,
+		(unsigned long long)start_of(supervisor->collector.pid));
+	buf_puts(&text, "mount ");
+	put_mount_key(&supervisor->options, &text);
+	buf_puts(&text, "\ncollected ");
+	put_collector_key(&supervisor->options, &text);
+	buf_putc(&text, '\n');
+	snprintf(path, sizeof(path), "%s/state", supervisor->options.run);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	CLEANUP_CLOSE int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || text.failed || write(fd, text.data, text.len) != (ssize_t)text.len ||
+		rename(fresh, path))
+		log_warning("%s cannot be written: %s", path, strerror(errno));
+}
+
+/* A pid that still is the process that was written down, else 0. */
+static pid_t read_process(struct span value, uint64_t *ret_start)
+{
+	struct span pid_word, start_word;
+	uint64_t pid, start;
+
+	if (!span_word(&value, &pid_word) || !span_word(&value, &start_word) ||
+		!num_parse_whole(pid_word.p, pid_word.n, &pid) ||
+		!num_parse_whole(start_word.p, start_word.n, &start) || !pid || !start || pid > INT_MAX ||
+		start_of((pid_t)pid) != start)
+		return 0;
+	*ret_start = start;
+	return (pid_t)pid;
+}
+
+static bool read_remains(const struct options *options, struct remains *ret)
+{
+	char path[PATH_MAX], bytes[3 * PATH_MAX];
+	CLEANUP_BUF struct buf mount = BUF_INIT, collector = BUF_INIT;
+	struct span key, value;
+
+	snprintf(path, sizeof(path), "%s/state", options->run);
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	if (n <= 0)
+		return false;
+	put_mount_key(options, &mount);
+	put_collector_key(options, &collector);
+	buf_putc(&mount, 0);
+	buf_putc(&collector, 0);
+	*ret = (struct remains) { 0 };
+	for (struct kv_cursor cursor = kv_begin(bytes, (size_t)n); kv_next(&cursor, &key, &value);) {
+		if (span_equals(key, "serve"))
+			ret->serve = read_process(value, &ret->serve_start);
+		else if (span_equals(key, "collector"))
+			ret->collector = read_process(value, &ret->collector_start);
+		else if (span_equals(key, "mount"))
+			ret->same_mount = span_equals(value, mount.data);
+		else if (span_equals(key, "collected"))
+			ret->same_collector = span_equals(value, collector.data);
+	}
+	return true;
+}
+
+/* Ends a process and waits for it. */
+static void stop(pid_t pid, int signal)
+{
+	CLEANUP_CLOSE int pidfd = child_open_pidfd(pid);
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+	if (poll(&poll_fd, 1, STOP_MS) != 1)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+static int copy_fd(int pidfd, int fd)
+{
+	int copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	return copy < 0 ? -1 : copy;
+}
+
+/* The board can be written through the collector's descriptor; serve's cannot, so its memory is opened anew.
+ */
+static int writable_board(pid_t serve)
+{
+	struct proc_root root;
+	char path[64];
+	int fd;
+
+	if (proc_root_init(&root, "/"))
+		return -1;
+	snprintf(path, sizeof(path), "%d/fd/%d", (int)serve, SERVE_FD_BOARD);
+	fd = openat(root.proc, path, O_RDWR | O_CLOEXEC);
+	proc_root_deinit(&root);
+	return fd;
+}
+
+static bool is_fuse(int fd)
+{
+	struct stat st;
+	return fd >= 0 && !fstat(fd, &st) && S_ISCHR(st.st_mode);
+}
+
+static void adopt_mount(struct supervisor *supervisor, const struct remains *remains)
+{
+	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, remains->serve, 0);
+	bool single = supervisor->options.single;
+
+	if (pidfd < 0)
+		return;
+	supervisor->main_fd = copy_fd(pidfd, SERVE_FD_MAIN);
+	supervisor->live_fd = single ? -1 : copy_fd(pidfd, SERVE_FD_LIVE);
+	supervisor->keep_fd = copy_fd(pidfd, SERVE_FD_KEEP);
+	supervisor->init_fd = copy_fd(pidfd, SERVE_FD_INIT);
+	if (supervisor->board_fd < 0)
+		supervisor->board_fd = writable_board(remains->serve);
+	if (!is_fuse(supervisor->main_fd) || (!single && !is_fuse(supervisor->live_fd)) ||
+		supervisor->keep_fd < 0 || supervisor->init_fd < 0 || supervisor->board_fd < 0 ||
+		fuse_mount_state(supervisor->options.dir) != FUSE_MOUNTED) {
+		close_fd(&supervisor->main_fd);
+		close_fd(&supervisor->live_fd);
+		close_fd(&supervisor->keep_fd);
+		close_fd(&supervisor->init_fd);
+	} else {
+		log_info("going on with the mount on %s", supervisor->options.dir);
+	}
+}
+
+static void adopt_collector(struct supervisor *supervisor, const struct remains *remains)
+{
+	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, remains->collector, 0);
+
+	if (pidfd < 0)
+		return;
+	supervisor->board_fd = copy_fd(pidfd, COLLECTOR_FD_BOARD);
+	supervisor->control_fd = copy_fd(pidfd, COLLECTOR_FD_CONTROL);
+	if (supervisor->board_fd < 0 || supervisor->control_fd < 0 ||
+		child_adopt(&supervisor->collector, remains->collector)) {
+		close_fd(&supervisor->board_fd);
+		close_fd(&supervisor->control_fd);
+		stop(remains->collector, SIGTERM);
+	} else {
+		log_info("going on with collector pid=%d", (int)remains->collector);
+	}
+}
+
+void adopt_find(struct supervisor *supervisor)
+{
+	struct remains remains;
+
+	if (!read_remains(&supervisor->options, &remains))
+		return;
+	if (remains.collector && remains.same_collector)
+		adopt_collector(supervisor, &remains);
+	else if (remains.collector)
+		stop(remains.collector, SIGTERM);
+	if (remains.serve && remains.same_mount)
+		adopt_mount(supervisor, &remains);
+	/* Its connection is ours now, or dead with it. */
+	if (remains.serve)
+		stop(remains.serve, SIGKILL);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting a child with just the descriptors and rights that it needs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "fs/serve.h"
+#include "fs/supervisor.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/clock.h"
+#include "schema/base/log.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL /* Linux 6.9 */
+#endif
+
+enum { FDS_MAX = 8, SPARE_FD = 3 + FDS_MAX };
+
+struct launch {
+	int exe;
+	char *const *argv;
+	const int *fds; /* become 3, 4, ... */
+	int n_fds;
+	bool drop; /* to uid and gid, with no capability */
+	uid_t uid;
+	gid_t gid;
+};
+
+/*
+ * Tells of the end of the first thread alone: a serve killed while its ticker waits in the kernel for a
+ * request that it will never answer is not wholly gone before its successor has answered it.
+ */
+int child_open_pidfd(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, PIDFD_THREAD);
+	return fd >= 0 || errno != EINVAL ? fd : (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void drop_privilege(const struct launch *launch)
+{
+	/* Files of other users are not ours to read; a core would hold what was served. */
+	if (setgroups(0, NULL) || setresgid(launch->gid, launch->gid, launch->gid) ||
+		setresuid(launch->uid, launch->uid, launch->uid))
+		_exit(126);
+}
+
+/* In the child: nothing that allocates. */
+static void become(const struct launch *launch)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpgid(0, 0);
+	/* First out of the way of the numbers they shall have. */
+	int high[FDS_MAX];
+	for (int i = 0; i < launch->n_fds; i++) {
+		high[i] = fcntl(launch->fds[i], F_DUPFD_CLOEXEC, SPARE_FD);
+		if (high[i] < 0)
+			_exit(126);
+	}
+	int exe = fcntl(launch->exe, F_DUPFD_CLOEXEC, SPARE_FD);
+	for (int i = 0; i < launch->n_fds; i++) {
+		if (dup2(high[i], 3 + i) < 0)
+			_exit(126);
+	}
+	syscall(SYS_close_range, 3 + (unsigned)launch->n_fds, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+	if (launch->drop)
+		drop_privilege(launch);
+	syscall(SYS_execveat, exe, "", launch->argv, environ, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+static int start(struct supervisor *supervisor, struct child *child, const struct launch *launch)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		become(launch);
+	child->pid = pid;
+	child->ours = true;
+	child->ready = false;
+	child->start_at_ns = 0;
+	child->started_ns = child->answered_ns = clock_monotonic_ns();
+	child->pidfd = child_open_pidfd(pid);
+	log_debug("started %s pid=%d", child->name, (int)pid);
+	return child->pidfd < 0 ? -errno : 0;
+}
+
+static int watch(struct supervisor *supervisor, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int child_start_serve(struct supervisor *supervisor)
+{
+	struct child *child = &supervisor->serve;
+	CLEANUP_BUF struct buf words = BUF_INIT;
+	char *argv[64] = { (char *)(uintptr_t) "memfs", (char *)(uintptr_t) "serve" };
+	int ends[2], n = 2;
+
+	options_put(&supervisor->options, &words);
+	if (words.failed)
+		return -ENOMEM;
+	for (char *at = words.data; at < words.data + words.len && n < 63; at += strlen(at) + 1)
+		argv[n++] = at;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	CLEANUP_CLOSE int theirs = ends[1];
+	const int fds[] = {
+		[SERVE_FD_MAIN - 3] = supervisor->main_fd,
+		[SERVE_FD_LIVE - 3] = supervisor->live_fd >= 0 ? supervisor->live_fd : supervisor->init_fd,
+		[SERVE_FD_BOARD - 3] = supervisor->board_read_fd,
+		[SERVE_FD_KEEP - 3] = supervisor->keep_fd,
+		[SERVE_FD_INIT - 3] = supervisor->init_fd,
+		[SERVE_FD_LINK - 3] = theirs,
+	};
+	struct launch launch = { supervisor->self_exe, argv, fds, SERVE_FDS_END - 3, !geteuid(),
+		supervisor->serve_uid, supervisor->serve_gid };
+	child_forget(child);
+	child->link = ends[0];
+	int r = start(supervisor, child, &launch);
+	if (!r)
+		r = watch(supervisor, child->pidfd);
+	return r ? r : watch(supervisor, child->link);
+}
+
+int child_start_collector(struct supervisor *supervisor)
+{
+	const struct options *options = &supervisor->options;
+	struct child *child = &supervisor->collector;
+	char board[16], control[16], ready[16], log_level[16], interval[16], uid[16];
+	char *argv[32];
+	int ends[2], n = 0;
+
+	snprintf(board, sizeof(board), "%d", COLLECTOR_FD_BOARD);
+	snprintf(control, sizeof(control), "%d", COLLECTOR_FD_CONTROL);
+	snprintf(ready, sizeof(ready), "%d", COLLECTOR_FD_READY);
+	snprintf(log_level, sizeof(log_level), "%u", options->log_level);
+	snprintf(interval, sizeof(interval), "%u", options->interval_ms);
+	snprintf(uid, sizeof(uid), "%u", (unsigned)supervisor->serve_uid);
+	const char *words[] = { "memfs-collector", "--board-fd", board, "--control-fd", control, "--ready-fd",
+		ready, "--state", options->state, "--run", options->run, "--proc", options->proc,
+		"--log-level", log_level, "--server-uid", uid };
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		argv[n++] = (char *)(uintptr_t)words[i];
+	if (options->interval_ms) {
+		argv[n++] = (char *)(uintptr_t) "--interval-ms";
+		argv[n++] = interval;
+	}
+	argv[n] = NULL;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	CLEANUP_CLOSE int theirs = ends[1];
+	const int fds[] = {
+		[COLLECTOR_FD_BOARD - 3] = supervisor->board_fd,
+		[COLLECTOR_FD_CONTROL - 3] = supervisor->control_fd,
+		[COLLECTOR_FD_READY - 3] = theirs,
+	};
+	struct launch launch = { supervisor->collector_exe, argv, fds, COLLECTOR_FDS_END - 3, false, 0, 0 };
+	child_forget(child);
+	child->link = ends[0];
+	int r = start(supervisor, child, &launch);
+	if (!r)
+		r = watch(supervisor, child->pidfd);
+	return r ? r : watch(supervisor, child->link);
+}
+
+int child_adopt(struct child *child, pid_t pid)
+{
+	child->pidfd = child_open_pidfd(pid);
+	if (child->pidfd < 0)
+		return -errno;
+	child->pid = pid;
+	child->ours = false;
+	child->ready = true;
+	child->start_at_ns = 0;
+	child->started_ns = clock_monotonic_ns();
+	return 0;
+}
+
+void child_forget(struct child *child)
+{
+	close_fd(&child->pidfd);
+	close_fd(&child->link);
+	child->pid = 0;
+	child->ready = false;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* What a running memfs has on the machine: directories, a lock, the id, sockets, mounts; and their removal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "fs/fuse.h"
+#include "fs/keep.h"
+#include "fs/supervisor.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/log.h"
+#include "schema/board.h"
+
+enum { UUID_TEXT = 36, STACKED_MAX = 16 };
+
+static int lock_run(struct supervisor *supervisor, struct err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/lock", supervisor->options.run);
+	supervisor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (supervisor->lock < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	if (fcntl(supervisor->lock, F_OFD_SETLK, &lock))
+		return err_set(err, EBUSY, "another memfs runs in %s (give each its own run= and state=)",
+			supervisor->options.run);
+	return 0;
+}
+
+/* The node's uuid, made once and kept in the state directory. */
+static int read_or_make_id(struct options *options, struct err *err)
+{
+	char path[PATH_MAX], text[UUID_TEXT + 1] = "";
+	uuid_t id;
+
+	snprintf(path, sizeof(path), "%s/id", options->state);
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, text, UUID_TEXT) == UUID_TEXT && !uuid_parse(text, id)) {
+		options->id = strdup(text);
+		return options->id ? 0 : err_set(err, ENOMEM, "no memory");
+	}
+	uuid_generate(id);
+	uuid_unparse_lower(id, text);
+	options->id = strdup(text);
+	text[UUID_TEXT] = '\n';
+	close_fd(&fd);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, UUID_TEXT + 1) != UUID_TEXT + 1)
+		log_warning("%s cannot be written (%s): this node gets another id next time", path,
+			strerror(errno));
+	return options->id ? 0 : err_set(err, ENOMEM, "no memory");
+}
+
+/* The program itself, and the collector beside it, or where it is installed. */
+static int open_programs(struct supervisor *supervisor, struct err *err)
+{
+	static const char *const installed[] = { "/usr/local/bin", "/usr/bin", "/usr/local/sbin",
+		"/usr/sbin" };
+	char path[PATH_MAX], collector[PATH_MAX + 32];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	supervisor->self_exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	if (n < 0 || supervisor->self_exe < 0)
+		return err_set(err, errno, "/proc/self/exe: %s", strerror(errno));
+	path[n] = 0;
+	*strrchr(path, '/') = 0;
+	snprintf(collector, sizeof(collector), "%s/memfs-collector", path);
+	supervisor->collector_exe = open(collector, O_PATH | O_CLOEXEC);
+	for (size_t i = 0; supervisor->collector_exe < 0 && i < sizeof(installed) / sizeof(*installed); i++) {
+		snprintf(collector, sizeof(collector), "%s/memfs-collector", installed[i]);
+		supervisor->collector_exe = open(collector, O_PATH | O_CLOEXEC);
+	}
+	return supervisor->collector_exe < 0
+		       ? err_set(err, ENOENT, "memfs-collector is neither beside memfs nor installed")
+		       : 0;
+}
+
+/* Serve reads history through its group, and nothing else of the state. */
+static int share_state_directory(struct supervisor *supervisor, struct err *err)
+{
+	const struct passwd *user = getpwnam("memfs");
+
+	supervisor->serve_uid = geteuid();
+	supervisor->serve_gid = getegid();
+	if (geteuid())
+		return 0;
+	if (!user)
+		user = getpwnam("nobody");
+	if (!user)
+		return err_set(err, ENOENT, "neither a user memfs nor nobody is there to serve as");
+	supervisor->serve_uid = user->pw_uid;
+	supervisor->serve_gid = user->pw_gid;
+	if (chown(supervisor->options.state, 0, user->pw_gid) && errno != EROFS)
+		return err_set(err, errno, "%s: %s", supervisor->options.state, strerror(errno));
+	if (chmod(supervisor->options.state, 0750) && errno != EROFS)
+		return err_set(err, errno, "%s: %s", supervisor->options.state, strerror(errno));
+	return 0;
+}
+
+int place_prepare(struct supervisor *supervisor, struct err *err)
+{
+	int r;
+
+	snprintf(supervisor->live_dir, sizeof(supervisor->live_dir), "%s/live", supervisor->options.run);
+	if ((r = lock_run(supervisor, err)) || (r = share_state_directory(supervisor, err)) ||
+		(r = read_or_make_id(&supervisor->options, err)))
+		return r;
+	return open_programs(supervisor, err);
+}
+
+static int make_control_socket(struct supervisor *supervisor, struct err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int n = snprintf(
+		address.sun_path, sizeof(address.sun_path), "%s/control.sock", supervisor->options.run);
+
+	if (n >= (int)sizeof(address.sun_path))
+		return err_set(err, ENAMETOOLONG, "the path of run=%s is too long for a socket",
+			supervisor->options.run);
+	unlink(address.sun_path);
+	mode_t mask = umask(0177);
+	int r = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 128) ? -errno
+												    : 0;
+	umask(mask);
+	if (!r && !geteuid() &&
+		(chown(address.sun_path, 0, supervisor->serve_gid) || chmod(address.sun_path, 0660)))
+		r = -errno;
+	if (r)
+		return err_set(err, -r, "%s: %s", address.sun_path, strerror(-r));
+	supervisor->control_fd = steal_fd(&fd);
+	return 0;
+}
+
+int place_share(struct supervisor *supervisor, struct err *err)
+{
+	if (supervisor->board_fd < 0) {
+		supervisor->board_fd = board_create();
+		if (supervisor->board_fd < 0)
+			return err_set(err, -supervisor->board_fd, "cannot make the board: %s",
+				strerror(-supervisor->board_fd));
+	}
+	close_fd(&supervisor->board_read_fd);
+	supervisor->board_read_fd = board_reopen_read_only(supervisor->board_fd);
+	if (supervisor->board_read_fd < 0)
+		return err_set(err, -supervisor->board_read_fd, "cannot share the board: %s",
+			strerror(-supervisor->board_read_fd));
+	return supervisor->control_fd < 0 ? make_control_socket(supervisor, err) : 0;
+}
+
+/* Never stacked: what is dead goes first, what lives is somebody's. */
+static int clear_mount_point(const char *dir, struct err *err)
+{
+	struct stat st;
+
+	for (int i = 0; i < STACKED_MAX; i++) {
+		switch (fuse_mount_state(dir)) {
+		case FUSE_MOUNTED:
+			return err_set(err, EBUSY, "a memfs is mounted on %s already", dir);
+		case FUSE_DEAD:
+			log_warning("unmounting the dead mount on %s", dir);
+			if (fuse_unmount_door(dir, true))
+				return err_set(err, EBUSY, "the dead mount on %s cannot be unmounted", dir);
+			continue;
+		case FUSE_NOT_MOUNTED:
+			break;
+		}
+		if (stat(dir, &st))
+			return err_set(err, errno, "%s: %s", dir, strerror(errno));
+		return S_ISDIR(st.st_mode) ? 0 : err_set(err, ENOTDIR, "%s is not a directory", dir);
+	}
+	return err_set(err, EBUSY, "dead mounts are stacked on %s", dir);
+}
+
+static int record_init(struct supervisor *supervisor, struct err *err)
+{
+	const int doors[] = { supervisor->main_fd, supervisor->live_fd };
+	CLEANUP_CLOSE int fd = memfd_create("memfs-init", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, errno, "memfd_create: %s", strerror(errno));
+	for (int i = 0; i < 2; i++) {
+		CLEANUP_BUF struct buf init = BUF_INIT;
+		uint32_t len;
+		int r = doors[i] < 0 ? 0 : fuse_read_init(doors[i], &init);
+		if (r)
+			return err_set(err, -r, "the kernel does not begin the connection: %s", strerror(-r));
+		len = (uint32_t)init.len;
+		if (write(fd, &len, sizeof(len)) != sizeof(len) ||
+			(len && write(fd, init.data, len) != (ssize_t)len))
+			return err_set(err, errno, "cannot record FUSE_INIT: %s", strerror(errno));
+	}
+	supervisor->init_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int mount_live(struct supervisor *supervisor, struct err *err)
+{
+	const struct options *options = &supervisor->options;
+	int r;
+
+	if (mkdir(supervisor->live_dir, 0755) && errno != EEXIST && errno != ENOTCONN)
+		return err_set(err, errno, "%s: %s", supervisor->live_dir, strerror(errno));
+	r = clear_mount_point(supervisor->live_dir, err);
+	return r ? r
+		 : fuse_mount_door(supervisor->live_dir, DOOR_LIVE, options->node, !geteuid(),
+			   &supervisor->live_fd, err);
+}
+
+int place_mount(struct supervisor *supervisor, struct err *err)
+{
+	const struct options *options = &supervisor->options;
+	int r = clear_mount_point(options->dir, err);
+
+	if (r)
+		return r;
+	supervisor->keep_fd = keep_create();
+	if (supervisor->keep_fd < 0)
+		return err_set(err, -supervisor->keep_fd, "cannot make shared memory: %s",
+			strerror(-supervisor->keep_fd));
+	if (!options->single && (r = mount_live(supervisor, err)))
+		return r;
+	r = fuse_mount_door(options->dir, options->single ? DOOR_SINGLE : DOOR_MAIN, options->node,
+		!geteuid(), &supervisor->main_fd, err);
+	return r ? r : record_init(supervisor, err);
+}
+
+void place_unmount(struct supervisor *supervisor)
+{
+	if (supervisor->main_fd >= 0 && !supervisor->unmounted)
+		fuse_unmount_door(supervisor->options.dir, true);
+	if (supervisor->live_fd >= 0)
+		fuse_unmount_door(supervisor->live_dir, true);
+	close_fd(&supervisor->main_fd);
+	close_fd(&supervisor->live_fd);
+	close_fd(&supervisor->init_fd);
+	close_fd(&supervisor->keep_fd);
+}
+
+void place_clean(struct supervisor *supervisor)
+{
+	static const char *const names[] = { "control.sock", "state", "log" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", supervisor->options.run, names[i]);
+		unlink(path);
+	}
+	rmdir(supervisor->live_dir);
+	/* The lock file goes last, while it is held; the directory itself if it is ours alone. */
+	snprintf(path, sizeof(path), "%s/lock", supervisor->options.run);
+	unlink(path);
+	rmdir(supervisor->options.run);
+}
