@@ -82,7 +82,7 @@ static int send_bulk(struct control_held *held, const char *bytes)
 	struct control_peer *peer = held->peer;
 	size_t from = held->sent;
 	while (held->sent < held->len) {
-		unsigned index;
+		unsigned index = 0;
 		int r = take_segment(peer, &index);
 		if (r < 0)
 			return r;
@@ -153,6 +153,8 @@ bool control_answer_post(
 	held->bulk = len > CONTROL_INLINE;
 	if (len > CONTROL_ANSWER_MAX)
 		set_error(held, EFBIG);
+	else if (held->bulk && atomic_load(&held->cancelled))
+		set_error(held, ECANCELED); /* no queue and no segments for what nobody wants */
 
 	/* Twice at most: an answer that finds no memory leaves as an error, and an error without bytes needs
 	 * none. */

@@ -80,7 +80,8 @@ void control_peer_close(struct control_peer *peer)
 
 void control_peer_arm(struct control_peer *peer)
 {
-	uint32_t wanted = (peer->in_flight < CONTROL_IN_FLIGHT ? (uint32_t)EPOLLIN : 0) |
+	/* At the limit we read on: a client that keeps it has only cancellations and segments to send. */
+	uint32_t wanted = (peer->in_flight <= CONTROL_IN_FLIGHT ? (uint32_t)EPOLLIN : 0) |
 			  (peer->full ? (uint32_t)EPOLLOUT : 0);
 	if (peer->dead || wanted == peer->armed)
 		return;

@@ -145,7 +145,7 @@ static void handle(struct control_server *server, struct control_call *call)
 static bool readable(struct control_peer *peer)
 {
 	pthread_mutex_lock(&peer->lock);
-	bool is = peer->in_flight < CONTROL_IN_FLIGHT;
+	bool is = peer->in_flight <= CONTROL_IN_FLIGHT;
 	pthread_mutex_unlock(&peer->lock);
 	return is;
 }
