@@ -6,7 +6,7 @@
 
 __extension__ typedef __int128 wide;
 
-enum { SPACING = 16, JITTER = 20 };
+enum { SPACING = 16, JITTER_NS = 50000000 };
 
 static int64_t window_ns(unsigned window)
 {
@@ -16,7 +16,7 @@ static int64_t window_ns(unsigned window)
 /* The age that makes a sample old enough for a window. */
 static int64_t window_age_ns(unsigned window)
 {
-	return window_ns(window) - window_ns(window) / JITTER;
+	return window_ns(window) - JITTER_NS;
 }
 
 void rate_track_init(struct rate_track *track, int64_t since_ns, const struct rate_sample *base)

@@ -14,8 +14,8 @@
 #include "schema/board.h"
 
 enum {
-	PROCESS_STATM_MAX = 80
-}; /* five columns of up to 15 digits; what is longer counts as changed each tick */
+	PROCESS_STATM_MAX = 64
+}; /* five columns of up to 10 digits; what is longer counts as changed each tick */
 
 /* What an unchanged process needs stands first: two cache lines. Times are of CLOCK_MONOTONIC unless said. */
 struct process {
@@ -34,14 +34,15 @@ struct process {
 	char statm[PROCESS_STATM_MAX];
 	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
 	int64_t watch_until_ns;
+	int64_t sample_ns; /* of the last sample, whatever it read */
 	struct rate_track *track; /* NULL while nothing changed for longer than every window */
 
-	int64_t sample_ns;      /* of the last sample, whatever it read */
 	int64_t stat_ns;        /* stat was last read */
 	int64_t status_ns;      /* status was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
 	struct board_process shown; /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
+_Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process takes two cache lines");
 
 struct process_table {
 	struct process **by_pid; /* BOARD_PIDS of them */
