@@ -24,6 +24,25 @@ static int system_result(int code)
 	}
 }
 
+/*
+ * The errno of the failed call, as far as sqlite3 remembers: by the time it looks at errno itself it may have
+ * rolled back, so the files are asked too, the WAL first.
+ */
+static int last_errno(const struct store *store)
+{
+	int code = store->db ? sqlite3_system_errno(store->db) : EIO;
+	sqlite3_file *wal = NULL;
+
+	if (code || !store->db)
+		return code;
+	sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+	if (wal && wal->pMethods)
+		wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &code);
+	if (!code)
+		sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_LAST_ERRNO, &code);
+	return code;
+}
+
 int store_result(const struct store *store, int rc)
 {
 	switch (rc & 0xff) {
@@ -54,7 +73,7 @@ int store_result(const struct store *store, int rc)
 			return STORE_DAMAGED;
 		if (rc == SQLITE_IOERR_NOMEM)
 			return -ENOMEM;
-		return system_result(store->db ? sqlite3_system_errno(store->db) : EIO);
+		return system_result(last_errno(store));
 	default:
 		return -EIO;
 	}
