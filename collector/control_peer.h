@@ -42,10 +42,10 @@ struct control_peer {
 
 	pthread_mutex_t lock; /* of all below */
 	int fd;
-	bool dead;      /* closed: freed when the last call is */
-	bool full;      /* the socket took no more */
-	uint32_t armed; /* epoll events asked for */
-	unsigned in_flight;
+	bool dead;             /* closed: freed when the last call is */
+	bool full;             /* the socket took no more */
+	uint32_t armed;        /* epoll events asked for */
+	atomic_uint in_flight; /* written under the lock, read by the loop without */
 	LIST_HEAD(, control_held) held;
 	/* Two queues: what waits for a segment must not hold up what only waits for room in the socket. */
 	struct control_queue inline_queue, bulk_queue;

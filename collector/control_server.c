@@ -142,12 +142,9 @@ static void handle(struct control_server *server, struct control_call *call)
 		server->handler(server->ctx, call);
 }
 
-static bool readable(struct control_peer *peer)
+static bool readable(const struct control_peer *peer)
 {
-	pthread_mutex_lock(&peer->lock);
-	bool is = peer->in_flight <= CONTROL_IN_FLIGHT;
-	pthread_mutex_unlock(&peer->lock);
-	return is;
+	return atomic_load_explicit(&peer->in_flight, memory_order_relaxed) <= CONTROL_IN_FLIGHT;
 }
 
 /* Receives up to n datagrams; returns how many there were. The peer is gone where it broke. */

@@ -25,7 +25,8 @@ struct part {
 struct waiter {
 	const struct control_ask *ask;
 	struct buf *bytes;
-	int64_t deadline_ns;
+	int64_t begin_ns, deadline_ns;
+	bool fresh; /* begin_ns is as good as now: a call that need not wait reads the clock once */
 	const atomic_bool *cancelled;
 	struct connection *connection;
 	unsigned slot;
@@ -144,12 +145,12 @@ static void wait_on(struct control_client *client, pthread_cond_t *cond, int64_t
 }
 
 /* -ECANCELED, -ETIMEDOUT, or 0 with the time until which to wait. */
-static int check_time(const struct waiter *waiter, int64_t *ret_until_ns)
+static int check_time(struct waiter *waiter, int64_t *ret_until_ns)
 {
 	*ret_until_ns = waiter->deadline_ns;
 	if (waiter->deadline_ns == INT64_MAX && !waiter->cancelled)
 		return 0;
-	int64_t now_ns = clock_monotonic_ns();
+	int64_t now_ns = waiter->fresh ? waiter->begin_ns : clock_monotonic_ns();
 	if (waiter->cancelled && atomic_load(waiter->cancelled))
 		return -ECANCELED;
 	if (now_ns >= waiter->deadline_ns)
@@ -238,7 +239,9 @@ static void lead(
 	struct control_datagram datagram;
 	connection->leader = waiter;
 	pthread_mutex_unlock(&client->lock);
-	int r = control_link_receive(&connection->link, &datagram, until_ns);
+	int r = control_link_receive(&connection->link, &datagram,
+		waiter->fresh ? waiter->begin_ns : clock_monotonic_ns(), until_ns);
+	waiter->fresh = false;
 	pthread_mutex_lock(&client->lock);
 	if (r == 0)
 		r = deliver(client, connection, &datagram);
@@ -255,6 +258,7 @@ static int consume(struct control_client *client, struct waiter *waiter)
 	waiter->n_parts--;
 	memmove(waiter->parts, waiter->parts + 1, waiter->n_parts * sizeof(part));
 	enum control_status status = waiter->status;
+	waiter->fresh = false;
 	pass_lead(client, connection, waiter->slot);
 	pthread_mutex_unlock(&client->lock);
 
@@ -276,14 +280,15 @@ static int consume(struct control_client *client, struct waiter *waiter)
 	return r;
 }
 
-static int connect_now(struct control_client *client, int64_t deadline_ns)
+static int connect_now(struct control_client *client, struct waiter *waiter)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return -ENOMEM;
+	waiter->fresh = false;
 	client->connecting = true;
 	pthread_mutex_unlock(&client->lock);
-	int r = control_link_open(client->path, deadline_ns, &connection->link);
+	int r = control_link_open(client->path, waiter->deadline_ns, &connection->link);
 	pthread_mutex_lock(&client->lock);
 	client->connecting = false;
 	pthread_cond_broadcast(&client->admission);
@@ -304,7 +309,7 @@ static int admit(struct control_client *client, struct waiter *waiter)
 		int64_t until_ns;
 		int r = check_time(waiter, &until_ns);
 		if (r == 0 && !client->connection && !client->connecting)
-			r = connect_now(client, waiter->deadline_ns);
+			r = connect_now(client, waiter);
 		struct connection *connection = client->connection;
 		if (r < 0) {
 			/* The signal that we may have swallowed was for another as well. */
@@ -332,6 +337,7 @@ static int admit(struct control_client *client, struct waiter *waiter)
 			continue;
 		}
 		client->n_queueing++;
+		waiter->fresh = false;
 		wait_on(client, &client->admission, until_ns);
 		client->n_queueing--;
 	}
@@ -356,6 +362,7 @@ static int await(struct control_client *client, struct waiter *waiter)
 			return r;
 		if (connection->leader) {
 			waiter->waiting = true;
+			waiter->fresh = false;
 			wait_on(client, &waiter->wake, until_ns);
 			waiter->waiting = false;
 			continue;
@@ -444,6 +451,7 @@ int control_client_call(struct control_client *client, const struct control_ask 
 	do {
 		bool sent = false;
 		waiter = fresh;
+		waiter.fresh = unsent + lost == 0;
 		buf_clear(&reply->bytes);
 		r = try_call(client, &waiter, &sent);
 		if (sent)

@@ -205,10 +205,9 @@ static int receive_datagram(struct control_link *link, struct control_datagram *
 }
 
 int control_link_receive(
-	struct control_link *link, struct control_datagram *ret_datagram, int64_t deadline_ns)
+	struct control_link *link, struct control_datagram *ret_datagram, int64_t now_ns, int64_t deadline_ns)
 {
-	int64_t left_ns = deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - clock_monotonic_ns();
-	bool linger = left_ns >= LINGER_NS;
+	bool linger = deadline_ns - now_ns >= LINGER_NS;
 	int r = receive_datagram(link, ret_datagram, linger ? 0 : MSG_DONTWAIT);
 	if (r != CONTROL_LINK_NOTHING)
 		return r;

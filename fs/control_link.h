@@ -48,9 +48,9 @@ bool control_link_send_note(struct control_link *link, enum control_op op, uint6
 void control_link_release(struct control_link *link, unsigned segment, bool at_once);
 
 /*
- * Receives one answer, waiting until deadline_ns. 0: checked, and its segment, if any, is mapped. Else
- * CONTROL_LINK_NOTHING, -ECONNRESET at the end, -EPROTO, -EPERM (a segment without seals) or -errno, all of
- * them of the connection, not of one call.
+ * Receives one answer, waiting from now_ns until deadline_ns. 0: checked, and its segment, if any, is mapped.
+ * Else CONTROL_LINK_NOTHING, -ECONNRESET at the end, -EPROTO, -EPERM (a segment without seals) or -errno, all
+ * of them of the connection, not of one call.
  */
-int control_link_receive(
-	struct control_link *link, struct control_datagram *ret_datagram, int64_t deadline_ns);
+int control_link_receive(struct control_link *link, struct control_datagram *ret_datagram, int64_t now_ns,
+	int64_t deadline_ns);

@@ -405,6 +405,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	start(&bench);
 	int other = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0;
 	printf("medians of %u interleaved rounds [min .. max]\n", bench.rounds);
