@@ -42,7 +42,7 @@ struct recorder {
 	/* The thread's own. */
 	struct writer writer;
 	int trouble;          /* outcome that keeps it from recording; 0: none */
-	int64_t retry_ns;     /* monotonic: not before */
+	int64_t trouble_ns;   /* monotonic: when it was last met */
 	int64_t set_aside_ns; /* monotonic: when one was last set aside; 0: never */
 	uint64_t missed;      /* ticks since the trouble began */
 };
@@ -95,10 +95,8 @@ static void set_trouble(struct recorder *recorder, int trouble)
 	recorder->status.state = state_of(trouble);
 	if (trouble && !recorder->writer.store)
 		recorder->status.bytes = 0;
-	unsigned retry_ms = recorder->retry_ms;
 	pthread_mutex_unlock(&recorder->mutex);
-	if (trouble)
-		recorder->retry_ns = clock_monotonic_ns() + retry_ms * INT64_C(1000000);
+	recorder->trouble_ns = clock_monotonic_ns();
 	if (trouble == before)
 		return;
 	if (trouble) {
@@ -122,18 +120,23 @@ static void count_missed(struct recorder *recorder)
 
 /* --- the database --- */
 
-/* A damaged one makes place for a new one; not twice in a row, for then it is the device that damages. */
-static bool set_aside(struct recorder *recorder, char *text, size_t cap)
+/* Whether the time to wait has passed since then. */
+static bool is_over(struct recorder *recorder, int64_t since_ns)
 {
-	int64_t now_ns = clock_monotonic_ns();
-	char name[128];
-
 	pthread_mutex_lock(&recorder->mutex);
 	int64_t pause_ns = recorder->retry_ms * INT64_C(1000000);
 	pthread_mutex_unlock(&recorder->mutex);
-	if (recorder->set_aside_ns && now_ns - recorder->set_aside_ns < pause_ns)
+	return clock_monotonic_ns() - since_ns >= pause_ns;
+}
+
+/* A damaged one makes place for a new one; not twice in a row, for then it is the device that damages. */
+static bool set_aside(struct recorder *recorder, char *text, size_t cap)
+{
+	char name[128];
+
+	if (recorder->set_aside_ns && !is_over(recorder, recorder->set_aside_ns))
 		return false;
-	recorder->set_aside_ns = now_ns;
+	recorder->set_aside_ns = clock_monotonic_ns();
 	if (store_set_aside(recorder->state_dir, name, sizeof(name)))
 		return false;
 	snprintf(text, cap, "history was damaged; it is kept as %s, and a new one begins", name);
@@ -200,7 +203,7 @@ static void record(struct recorder *recorder, const struct history_tick *tick)
 
 	/* Without memory for some process the others are recorded. */
 	(void)writer_apply(&recorder->writer, tick);
-	if (recorder->trouble && clock_monotonic_ns() < recorder->retry_ns) {
+	if (recorder->trouble && !is_over(recorder, recorder->trouble_ns)) {
 		writer_skip(&recorder->writer);
 		count_missed(recorder);
 		return;
