@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,8 +124,8 @@ static enum fuse_mount_state probe(const char *dir)
 	pid_t pid = fork();
 
 	if (!pid) {
-		struct stat st;
-		_exit(stat(dir, &st) && errno == ENOTCONN);
+		struct statfs st;
+		_exit(statfs(dir, &st) && errno == ENOTCONN);
 	}
 	CLEANUP_CLOSE int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };

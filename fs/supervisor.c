@@ -64,7 +64,6 @@ static int start_child(struct supervisor *supervisor, struct child *child)
 		log_error("cannot start %s: %s", child->name, strerror(-r));
 		child->start_at_ns = clock_monotonic_ns() + BACKOFF_MAX_MS * MS;
 	}
-	adopt_record(supervisor);
 	return r;
 }
 
@@ -336,6 +335,7 @@ int supervise(const struct options *options, int ready_fd)
 		.self_exe = -1,
 		.collector_exe = -1,
 		.lock = -1,
+		.state_fd = -1,
 		.main_fd = -1,
 		.live_fd = -1,
 		.init_fd = -1,

@@ -43,9 +43,11 @@ struct supervisor {
 	gid_t serve_gid;
 	int self_exe, collector_exe; /* O_PATH: a package upgrade under us changes nothing */
 	int lock;                    /* of the run directory */
+	int state_fd;                /* RUN/state */
 	int main_fd, live_fd, init_fd, keep_fd, board_fd, board_read_fd, control_fd;
 	struct child serve, collector;
 	int epoll, signals, timer, ready; /* ready: pipe to whoever waits for the mount; -1 told */
+	bool left_mount; /* a predecessor in this run directory had the same mount: it may be dying still */
 	bool stopping, unmounted, remount;
 	int exit_status;
 };

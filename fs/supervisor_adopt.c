@@ -26,7 +26,7 @@
 #include "schema/proc/pid_stat.h"
 #include "schema/proc/root.h"
 
-enum { STOP_MS = 10000 };
+enum { STOP_MS = 10000, BEGIN_MS = 1000, POLL_MS = 2, RECORD_BYTES = 4 * PATH_MAX };
 
 struct remains {
 	pid_t serve, collector; /* 0: none that lives */
@@ -62,10 +62,14 @@ static void put_collector_key(const struct options *options, struct buf *out)
 	buf_printf(out, "%s %s", options->state, options->proc);
 }
 
+/*
+ * One write(2) of constant length into one file: whole even when we are killed in the middle, and without a
+ * rename that would wait for a disk.
+ */
 void adopt_record(const struct supervisor *supervisor)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT;
-	char path[PATH_MAX], fresh[PATH_MAX + 8];
+	char record[RECORD_BYTES];
+	struct buf text = BUF_FIXED(record);
 
 	buf_printf(&text, "serve %d %llu\n", (int)supervisor->serve.pid,
 		(unsigned long long)start_of(supervisor->serve.pid));
@@ -76,12 +80,10 @@ void adopt_record(const struct supervisor *supervisor)
 	buf_puts(&text, "\ncollected ");
 	put_collector_key(&supervisor->options, &text);
 	buf_putc(&text, '\n');
-	snprintf(path, sizeof(path), "%s/state", supervisor->options.run);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	CLEANUP_CLOSE int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || text.failed || write(fd, text.data, text.len) != (ssize_t)text.len ||
-		rename(fresh, path))
-		log_warning("%s cannot be written: %s", path, strerror(errno));
+	while (!text.failed && text.len < sizeof(record))
+		buf_putc(&text, '\n');
+	if (text.failed || pwrite(supervisor->state_fd, record, sizeof(record), 0) != sizeof(record))
+		log_warning("%s/state cannot be written: %s", supervisor->options.run, strerror(errno));
 }
 
 /* A pid that still is the process that was written down, else 0. */
@@ -99,15 +101,14 @@ static pid_t read_process(struct span value, uint64_t *ret_start)
 	return (pid_t)pid;
 }
 
-static bool read_remains(const struct options *options, struct remains *ret)
+static bool read_remains(const struct supervisor *supervisor, struct remains *ret)
 {
-	char path[PATH_MAX], bytes[3 * PATH_MAX];
+	const struct options *options = &supervisor->options;
+	char bytes[RECORD_BYTES];
 	CLEANUP_BUF struct buf mount = BUF_INIT, collector = BUF_INIT;
 	struct span key, value;
 
-	snprintf(path, sizeof(path), "%s/state", options->run);
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	ssize_t n = pread(supervisor->state_fd, bytes, sizeof(bytes), 0);
 	if (n <= 0)
 		return false;
 	put_mount_key(options, &mount);
@@ -126,6 +127,32 @@ static bool read_remains(const struct options *options, struct remains *ret)
 			ret->same_collector = span_equals(value, collector.data);
 	}
 	return true;
+}
+
+/*
+ * Whether a child has become what it was started for: it gives itself its name when its descriptors are where
+ * they belong. One that was started just before the supervisor died needs a moment.
+ */
+static bool has_begun(pid_t pid, const char *name)
+{
+	struct proc_root root;
+	bool begun = false;
+
+	if (proc_root_init(&root, "/"))
+		return false;
+	for (int waited = 0; !begun && waited < BEGIN_MS; waited += POLL_MS) {
+		CLEANUP_CLOSE int dir = -1;
+		char comm[32];
+		size_t len;
+		if (proc_open_pid(&root, (uint32_t)pid, &dir) ||
+			proc_read_short(dir, "comm", comm, sizeof(comm), &len))
+			break;
+		begun = len == strlen(name) + 1 && !memcmp(comm, name, len - 1);
+		if (!begun)
+			poll(NULL, 0, POLL_MS);
+	}
+	proc_root_deinit(&root);
+	return begun;
 }
 
 /* Ends a process and waits for it. */
@@ -174,7 +201,7 @@ static void adopt_mount(struct supervisor *supervisor, const struct remains *rem
 	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, remains->serve, 0);
 	bool single = supervisor->options.single;
 
-	if (pidfd < 0)
+	if (pidfd < 0 || !has_begun(remains->serve, "memfs-serve"))
 		return;
 	supervisor->main_fd = copy_fd(pidfd, SERVE_FD_MAIN);
 	supervisor->live_fd = single ? -1 : copy_fd(pidfd, SERVE_FD_LIVE);
@@ -200,6 +227,10 @@ static void adopt_collector(struct supervisor *supervisor, const struct remains 
 
 	if (pidfd < 0)
 		return;
+	if (!has_begun(remains->collector, "memfs-collector")) {
+		stop(remains->collector, SIGKILL);
+		return;
+	}
 	supervisor->board_fd = copy_fd(pidfd, COLLECTOR_FD_BOARD);
 	supervisor->control_fd = copy_fd(pidfd, COLLECTOR_FD_CONTROL);
 	if (supervisor->board_fd < 0 || supervisor->control_fd < 0 ||
@@ -216,8 +247,9 @@ void adopt_find(struct supervisor *supervisor)
 {
 	struct remains remains;
 
-	if (!read_remains(&supervisor->options, &remains))
+	if (!read_remains(supervisor, &remains))
 		return;
+	supervisor->left_mount = remains.same_mount;
 	if (remains.collector && remains.same_collector)
 		adopt_collector(supervisor, &remains);
 	else if (remains.collector)

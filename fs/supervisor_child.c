@@ -33,6 +33,8 @@ struct launch {
 	bool drop; /* to uid and gid, with no capability */
 	uid_t uid;
 	gid_t gid;
+	int gate; /* a pipe: the child begins when it has been written down, and ends where that never happens
+		   */
 };
 
 /*
@@ -57,7 +59,10 @@ static void drop_privilege(const struct launch *launch)
 static void become(const struct launch *launch)
 {
 	sigset_t none;
+	char go;
 
+	if (read(launch->gate, &go, 1) != 1)
+		_exit(125);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
@@ -80,22 +85,32 @@ static void become(const struct launch *launch)
 	_exit(127);
 }
 
-static int start(struct supervisor *supervisor, struct child *child, const struct launch *launch)
+static int start(struct supervisor *supervisor, struct child *child, struct launch *launch)
 {
-	pid_t pid = fork();
+	int ends[2];
 
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	CLEANUP_CLOSE int gate = ends[0], opener = ends[1];
+	launch->gate = gate;
+	pid_t pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (!pid)
+	if (!pid) {
+		close(opener);
 		become(launch);
+	}
 	child->pid = pid;
 	child->ours = true;
 	child->ready = false;
 	child->start_at_ns = 0;
 	child->started_ns = child->answered_ns = clock_monotonic_ns();
 	child->pidfd = child_open_pidfd(pid);
+	if (child->pidfd < 0)
+		return -errno;
+	adopt_record(supervisor);
 	log_debug("started %s pid=%d", child->name, (int)pid);
-	return child->pidfd < 0 ? -errno : 0;
+	return write(opener, "g", 1) == 1 ? 0 : -errno;
 }
 
 static int watch(struct supervisor *supervisor, int fd)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include "schema/base/log.h"
 #include "schema/board.h"
 
-enum { UUID_TEXT = 36, STACKED_MAX = 16 };
+enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 5000, POLL_MS = 5 };
 
 static int lock_run(struct supervisor *supervisor, struct err *err)
 {
@@ -32,10 +33,17 @@ static int lock_run(struct supervisor *supervisor, struct err *err)
 	supervisor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (supervisor->lock < 0)
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
-	if (fcntl(supervisor->lock, F_OFD_SETLK, &lock))
-		return err_set(err, EBUSY, "another memfs runs in %s (give each its own run= and state=)",
-			supervisor->options.run);
-	return 0;
+	/* A child that its dead supervisor was just starting has the lock until it sees so. */
+	for (int waited = 0; fcntl(supervisor->lock, F_OFD_SETLK, &lock); waited += POLL_MS) {
+		if (waited >= LOCK_MS)
+			return err_set(err, EBUSY,
+				"another memfs runs in %s (give each its own run= and state=)",
+				supervisor->options.run);
+		poll(NULL, 0, POLL_MS);
+	}
+	snprintf(path, sizeof(path), "%s/state", supervisor->options.run);
+	supervisor->state_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return supervisor->state_fd < 0 ? err_set(err, errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
 /* The node's uuid, made once and kept in the state directory. */
@@ -159,13 +167,28 @@ int place_share(struct supervisor *supervisor, struct err *err)
 	return supervisor->control_fd < 0 ? make_control_socket(supervisor, err) : 0;
 }
 
+/*
+ * Whether dir is dead or free, as it will be in a moment: a serve that was killed has ended before
+ * all its threads have let go of the connection.
+ */
+static enum fuse_mount_state settled_state(const char *dir, bool dying)
+{
+	enum fuse_mount_state state = fuse_mount_state(dir);
+
+	for (int waited = 0; dying && state == FUSE_MOUNTED && waited < DYING_MS; waited += POLL_MS) {
+		poll(NULL, 0, POLL_MS);
+		state = fuse_mount_state(dir);
+	}
+	return state;
+}
+
 /* Never stacked: what is dead goes first, what lives is somebody's. */
-static int clear_mount_point(const char *dir, struct err *err)
+static int clear_mount_point(const char *dir, bool dying, struct err *err)
 {
 	struct stat st;
 
 	for (int i = 0; i < STACKED_MAX; i++) {
-		switch (fuse_mount_state(dir)) {
+		switch (settled_state(dir, dying)) {
 		case FUSE_MOUNTED:
 			return err_set(err, EBUSY, "a memfs is mounted on %s already", dir);
 		case FUSE_DEAD:
@@ -212,7 +235,7 @@ static int mount_live(struct supervisor *supervisor, struct err *err)
 
 	if (mkdir(supervisor->live_dir, 0755) && errno != EEXIST && errno != ENOTCONN)
 		return err_set(err, errno, "%s: %s", supervisor->live_dir, strerror(errno));
-	r = clear_mount_point(supervisor->live_dir, err);
+	r = clear_mount_point(supervisor->live_dir, supervisor->left_mount, err);
 	return r ? r
 		 : fuse_mount_door(supervisor->live_dir, DOOR_LIVE, options->node, !geteuid(),
 			   &supervisor->live_fd, err);
@@ -221,7 +244,7 @@ static int mount_live(struct supervisor *supervisor, struct err *err)
 int place_mount(struct supervisor *supervisor, struct err *err)
 {
 	const struct options *options = &supervisor->options;
-	int r = clear_mount_point(options->dir, err);
+	int r = clear_mount_point(options->dir, supervisor->left_mount, err);
 
 	if (r)
 		return r;
