@@ -91,8 +91,8 @@ int metric_find(const struct metric_list *list, enum metric_source source, struc
 		return -1;
 	for (const uint8_t *at = tags; (at = memchr(at, TAG(source, key.n, key.p[0]), (size_t)(end - at)));
 		at++) {
-		const struct metric *row = &list->rows[at - tags];
-		if (row->source == source && span_equals(key, row->key))
+		/* An equal key behind an equal tag is of the same source: 89 is odd. */
+		if (span_equals(key, list->rows[at - tags].key))
 			return (int)(at - tags);
 	}
 	return -1;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -236,15 +237,22 @@ static void a_process_that_never_was_is_gone(void **state)
 	proc_root_deinit(&root);
 }
 
+/* A failed assertion must not leave children behind; the kernel keeps this wish per thread. */
+static void *wait_forever(void *unused)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+	return unused;
+}
+
 static pid_t start_child(void)
 {
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	if (!pid) {
-		for (;;)
-			pause();
-	}
+	if (!pid)
+		wait_forever(NULL);
 	return pid;
 }
 
@@ -303,13 +311,6 @@ static void a_zombie_lives_without_memory(void **state)
 	assert_int_equal(living, -1);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	proc_root_deinit(&root);
-}
-
-static void *wait_forever(void *unused)
-{
-	for (;;)
-		pause();
-	return unused;
 }
 
 static char state_of(int fd)

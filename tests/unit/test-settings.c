@@ -44,7 +44,8 @@ static void sets_what_is_named_and_nothing_else(void **state)
 	assert_int_equal(err.code, 0);
 	/* The last word on a setting holds. */
 	assert_int_equal(parse(&settings, "history_days 8\nhistory_days 9\n", &err), 0);
-	assert_int_equal(settings.value[SETTING_HISTORY_DAYS], 9);
+	expected.value[SETTING_HISTORY_DAYS] = 9;
+	assert_memory_equal(&settings, &expected, sizeof(settings));
 }
 
 static void takes_both_ends_of_every_range(void **state)
