@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/PID/stat (fs/proc/array.c, do_task_stat): fields by blanks, the name in parentheses, which may hold anything. */
+/* /proc/PID/stat (fs/proc/array.c, do_task_stat): fields by blanks, the name in parentheses, which may hold
+ * anything. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +11,8 @@
 
 struct pid_stat {
 	uint32_t pid;
-	char comm[64]; /* the kernel's bytes, unescaped, NUL-terminated (user tasks 15; kernel threads up to 63) */
+	char comm[64]; /* the kernel's bytes, unescaped, NUL-terminated (user tasks 15; kernel threads up to
+			  63) */
 	uint32_t comm_len;
 	char state;
 	uint32_t ppid;
