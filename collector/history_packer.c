@@ -39,7 +39,8 @@ void packer_ready(struct packer *packer, size_t *ret_bad)
 	for (size_t i = 0; i < all; i++) {
 		struct packer_tick *tick = &packer->tick[i];
 
-		if (!pack_tick_open(&tick->cursor, packer->bytes.data + tick->offset, tick->len))
+		if (!tick->len ||
+			!pack_tick_open(&tick->cursor, packer->bytes.data + tick->offset, tick->len))
 			continue;
 		tick->step = pack_tick_next(&tick->cursor, &tick->change);
 		packer->tick[good++] = *tick;
