@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the memfs command says and answers, apart from the tree: help, usage, mount, umount, status.
+load helpers
+
+setup() {
+	export_sanitizers
+	MNT=$BATS_TEST_TMPDIR/none
+	mkdir "$MNT"
+}
+
+teardown() {
+	teardown_memfs
+}
+
+@test "--help names every command and every option of mount" {
+	run -0 "$MEMFS" --help
+	for word in 'memfs mount' 'memfs umount' 'memfs status' 'memfs tree' node state run proc single freshness_ms interval_ms log_level; do
+		assert_output --partial "$word"
+	done
+}
+
+@test "--version is the version of the build" {
+	run -0 "$MEMFS" --version
+	assert_output --regexp '^memfs [0-9]+\.[0-9]+\.[0-9]+$'
+	assert_output "memfs $(sed -n "s/^ *version: '\(.*\)',/\1/p" "$TOP/meson.build")"
+}
+
+@test "without a command, and with one that is none, usage on stderr and status 2" {
+	run -2 --separate-stderr "$MEMFS"
+	assert_output ''
+	[[ $stderr == *usage* ]]
+	run -2 --separate-stderr "$MEMFS" frobnicate
+	assert_output ''
+	[[ $stderr == *frobnicate* ]]
+}
+
+@test "an option of mount that is none, or out of its range, is named and nothing is mounted" {
+	run -2 "$MEMFS" mount -o colour=red "$MNT"
+	assert_output --partial colour
+	run -2 "$MEMFS" mount -o freshness_ms=abc "$MNT"
+	assert_output --partial freshness_ms
+	run -2 "$MEMFS" mount -o log_level=9 "$MNT"
+	assert_output --partial log_level
+	run ! mountpoint -q "$MNT"
+}
+
+@test "mounting on what is no directory fails and says which" {
+	run -1 "$MEMFS" mount -o "run=$BATS_TEST_TMPDIR/run,state=$BATS_TEST_TMPDIR/state" "$BATS_TEST_TMPDIR/absent"
+	assert_output --partial "$BATS_TEST_TMPDIR/absent"
+}
+
+@test "umount of what is not mounted fails and says so" {
+	run -1 "$MEMFS" umount "$MNT"
+	assert_output --partial "$MNT"
+}
+
+@test "status of what is not mounted fails and says so" {
+	run -1 "$MEMFS" status "$MNT"
+	assert_output --partial "$MNT"
+}
+
+@test "mount answers when the tree does, and umount when all is gone" {
+	setup_memfs
+	run -0 cat "$MNT/local/total"
+	mountpoint -q "$MNT"
+	run -0 "$MEMFS" status "$MNT"
+	assert_output --partial "$(field "$MNT/status" version)"
+	run -0 "$MEMFS" umount "$MNT"
+	run ! mountpoint -q "$MNT"
+	assert none_left
+	[[ ! -e $RUN ]] || fail "left in $RUN: $(ls -A "$RUN")"
+}
+
+@test "a second mount on the same directory is refused, and the first goes on" {
+	setup_memfs
+	run -1 "$MEMFS" mount -o "run=$BATS_TEST_TMPDIR/other/run,state=$BATS_TEST_TMPDIR/other/state" "$MNT"
+	assert_output --partial "$MNT"
+	run -0 cat "$MNT/local/total"
+	[[ $(grep -c " $MNT " /proc/self/mounts) == 1 ]] || fail 'stacked mounts'
+}
+
+@test "two instances share the machine" {
+	setup_memfs_at a
+	local first=$MNT
+	setup_memfs_at b
+	assert_equal "$(cat "$first/local/total")" "$(cat "$MNT/local/total")"
+	assert_not_equal "$(field "$first/status" node)" "$(field "$MNT/status" node)"
+}
+
+@test "mount -f stays in the foreground and unmounts when told to end" {
+	MNT=$BATS_TEST_TMPDIR/f/mnt
+	mkdir -p "$MNT"
+	start "$MEMFS" mount -f -o "run=$BATS_TEST_TMPDIR/f/run,state=$BATS_TEST_TMPDIR/f/state" "$MNT"
+	retry_until 10 cat "$MNT/local/total"
+	kill -TERM "$STARTED"
+	wait "$STARTED"
+	run ! mountpoint -q "$MNT"
+	assert none_left
+}
+
+@test "umount takes a mount away under a reader that holds a file open" {
+	setup_memfs
+	exec 8<"$MNT/local/total"
+	run "$MEMFS" umount "$MNT"
+	exec 8<&-
+	retry_until 20 none_left
+	run ! mountpoint -q "$MNT"
+}

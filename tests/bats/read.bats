@@ -1,0 +1,297 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Every way to read a file brings what is in it, for each class of file; and what a dead process's files bring.
+load helpers
+load programs
+
+setup_file() {
+	build_programs ways thread-self
+}
+
+setup() {
+	setup_memfs
+	local=$MNT/local
+}
+
+teardown() {
+	stop
+	teardown_memfs
+}
+
+numbers='README status nodes/*/id nodes/*/version'
+process_numbers='comm statm state ppid uid gid threads start_time rss vms shared text data anon file shmem swap lib stat'
+process_tables='README cmdline args pss uss dirty'
+
+@test 'numbers that do not change: each way to read brings the same bytes, and the size is theirs' {
+	still
+	cd "$local/$pid"
+	# shellcheck disable=SC2086 # lists of names
+	run program ways $process_numbers
+	assert_success
+	assert_output ''
+	cd "$MNT"
+	# shellcheck disable=SC2086
+	run program ways README $(echo nodes/*/id nodes/*/hostname nodes/*/version nodes/*/total) "nodes/$NODE/config"
+	assert_success
+}
+
+@test 'tables: each way to read one descriptor brings the same bytes, and the size is theirs' {
+	still
+	cd "$local"
+	# shellcheck disable=SC2086
+	run program ways README processes top/rss errors history/10m "by-name/$(cat "/proc/$pid/comm")/pids" "$MNT/why"
+	assert_success
+	assert_output ''
+	cd "$pid"
+	# shellcheck disable=SC2086
+	run program ways $process_tables history/10m
+	assert_success
+	assert_output ''
+}
+
+# same_text FILE: the usual tools agree about a file that does not change.
+same_text() {
+	local file=$1 copy=$BATS_TEST_TMPDIR/copy other=$BATS_TEST_TMPDIR/other
+	cat "$file" >"$copy"
+	[ -s "$copy" ] || fail "$file is empty"
+	assert_equal "$(wc -c <"$file")" "$(wc -c <"$copy")"
+	assert_equal "$(wc -l "$file" | cut -d' ' -f1)" "$(wc -l <"$copy")"
+	head -c 7 "$file" | cmp - <(head -c 7 "$copy")
+	head -n 2 "$file" | cmp - <(head -n 2 "$copy")
+	tail -c 7 "$file" | cmp - <(tail -c 7 "$copy")
+	tail -n 2 "$file" | cmp - <(tail -n 2 "$copy")
+	tac "$file" | cmp - <(tac "$copy")
+	grep -c '' "$file" | cmp - <(grep -c '' "$copy")
+	dd if="$file" bs=1 status=none | cmp - "$copy"
+	dd if="$file" bs=64k status=none | cmp - "$copy"
+	cp -L "$file" "$other"
+	cmp "$other" "$copy"
+	assert_equal "$(stat -L -c %s "$file")" "$(wc -c <"$copy")"
+}
+
+@test 'the usual tools read a number, a setting and a table' {
+	still
+	same_text "$local/$pid/stat"
+	same_text "$local/$pid/rss"
+	same_text "$local/$pid/comm"
+	same_text "$local/config"
+	same_text "$local/$pid/README"
+	same_text "$local/$pid/args"
+	same_text "$local/README"
+}
+
+@test 'cp without -L copies a number as a file and a table as a link' {
+	still
+	cp -P "$local/$pid/rss" "$local/$pid/args" "$BATS_TEST_TMPDIR"
+	[ ! -L "$BATS_TEST_TMPDIR/rss" ]
+	cmp "$BATS_TEST_TMPDIR/rss" "$local/$pid/rss"
+	[ -L "$BATS_TEST_TMPDIR/args" ]
+	cmp "$BATS_TEST_TMPDIR/args" "$local/$pid/args"
+}
+
+@test 'tar packs numbers as they are, and with h tables too' {
+	still
+	local out=$BATS_TEST_TMPDIR/out name options
+	for options in c ch; do
+		rm -rf "$out"
+		mkdir "$out"
+		# 1: a file changed while it was read, which new times of unchanged numbers are for tar.
+		tar -C "$local" -"$options"f "$out.tar" --exclude=history "$pid" 2>"$out.err" || [ $? = 1 ]
+		run grep -v 'file changed as we read it' "$out.err"
+		assert_output ''
+		tar -C "$out" -xf "$out.tar"
+		for name in $process_numbers; do
+			cmp "$out/$pid/$name" "$local/$pid/$name"
+		done
+		for name in $process_tables; do
+			[ "$options" = ch ] || [ -L "$out/$pid/$name" ]
+			[ "$options" = c ] || [ ! -L "$out/$pid/$name" ]
+			cmp "$out/$pid/$name" "$local/$pid/$name"
+		done
+	done
+}
+
+@test 'find and grep tell numbers from tables by their types, and see sizes' {
+	still
+	cd "$local/$pid"
+	local name
+	for name in $process_numbers; do
+		[ "$(find "$name" -maxdepth 0 -type f -size -4097c -size +0c)" = "$name" ] || fail "$name is no short file"
+	done
+	for name in $process_tables; do
+		[ "$(find "$name" -maxdepth 0 -type l)" = "$name" ] || fail "$name is no link"
+		[ "$(find -L "$name" -maxdepth 0 -type f -size +0c)" = "$name" ] || fail "$name leads to no file"
+	done
+	run grep -rlx sleep .
+	assert_output ./comm
+	run grep -Rl 'sleep 1000' .
+	assert_output ./args
+}
+
+@test 'a table never opened has its length all the same' {
+	still
+	local size
+	size=$(stat -L -c %s "$local/$pid/args")
+	assert_equal "$size" "$(wc -c <"$local/$pid/args")"
+}
+
+@test 'one open of a table is one instant, however slowly it is read' {
+	local before=$BATS_TEST_TMPDIR/before i
+	retry_until 5 test "$(wc -l <"$local/processes")" -gt 1
+	exec 7<"$local/processes"
+	head -n 1 <&7 >/dev/null
+	# A pipe takes it byte by byte, so that little is read ahead.
+	dd bs=1 count=20 status=none <&7 >/dev/null
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		start sleep 1000
+	done
+	retry_until 10 grep -q "^$pid	" "$local/processes"
+	dd bs=16 status=none <&7 >"$before"
+	exec 7<&-
+	run grep -c "^$pid	" "$before"
+	assert_output 0
+	# From the second line on, whole rows in order.
+	sed 1d "$before" >"$before.rows"
+	awk -F'\t' 'NF != 15 || $1 <= last { print "row", NR, $0; bad = 1 } { last = $1 } END { exit bad }' "$before.rows"
+	[ "$(tail -c 1 "$before" | od -An -tu1 | tr -d ' ')" = 10 ]
+}
+
+# A reader of numbers that change under it: what it reads is a whole number each time.
+@test 'a number is never cut and never padded under three readers' {
+	cat >"$BATS_TEST_TMPDIR/reader.py" <<'PYTHON'
+import re, sys
+number, table = re.compile(rb"\d+\n"), re.compile(rb"(?:[a-z0-9_]+ +(?:[0-9.]+|-)\n)+")
+for i in range(4000):
+    for name in ("available", "used", "free"):
+        text = open(f"{sys.argv[1]}/{name}", "rb").read()
+        if not number.fullmatch(text):
+            sys.exit(f"{name}: {text!r}")
+    text = open(f"{sys.argv[1]}/stat", "rb").read()
+    if not table.fullmatch(text):
+        sys.exit(f"stat: {text!r}")
+PYTHON
+	local readers='' reader
+	for reader in 1 2 3; do
+		python3 "$BATS_TEST_TMPDIR/reader.py" "$local" 3>&- &
+		readers="$readers $!"
+	done
+	for reader in $readers; do
+		wait "$reader"
+	done
+}
+
+@test 'a process that ended: ENOENT at lookup, within a second' {
+	start sleep 1000
+	retry_until 5 test -e "$local/$pid/rss"
+	cat "$local/$pid/stat" "$local/$pid/args" >/dev/null
+	stop "$pid"
+	retry_until 1 test ! -e "$local/$pid"
+	run cat "$local/$pid/rss"
+	assert_failure 1
+	assert_output --partial 'No such file or directory'
+	run cat "$RUN/live/nodes/$NODE/$pid/args"
+	assert_failure 1
+	assert_output --partial 'No such file or directory'
+}
+
+@test 'a process that ended: open does not fail where the name is still known, and read brings ESRCH' {
+	start sleep 1000
+	retry_until 5 test -e "$local/$pid/rss"
+	cat >"$BATS_TEST_TMPDIR/dead.py" <<'PYTHON'
+import errno, os, signal, sys, time
+node, pid = sys.argv[1], int(sys.argv[2])
+directory = os.open(f"{node}/{pid}", os.O_RDONLY)
+names = ("rss", "comm", "stat", "state", "start_time", "uid")
+early = {name: os.open(name, os.O_RDONLY, dir_fd=directory) for name in names}
+for fd in early.values():
+    assert os.pread(fd, 4096, 0)
+print("opened", flush=True)
+sys.stdin.readline()
+deadline = time.monotonic() + 2
+for name, fd in early.items():
+    while True:
+        try:
+            os.pread(fd, 4096, 0)
+        except OSError as error:
+            assert error.errno == errno.ESRCH, (name, error)
+            break
+        assert time.monotonic() < deadline, f"{name}: still answers"
+    try:
+        again = os.open(name, os.O_RDONLY, dir_fd=directory)
+    except FileNotFoundError:
+        continue
+    try:
+        os.read(again, 4096)
+        sys.exit(f"{name}: an open after the death brings bytes")
+    except ProcessLookupError:
+        pass
+PYTHON
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	python3 "$BATS_TEST_TMPDIR/dead.py" "$local" "$pid" <"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/said" 3>&- &
+	local reader=$!
+	exec 7>"$BATS_TEST_TMPDIR/go"
+	retry_until 5 grep -q opened "$BATS_TEST_TMPDIR/said"
+	stop "$pid"
+	echo >&7
+	exec 7>&-
+	wait "$reader"
+}
+
+@test 'a table opened before its process ended keeps its instant; one opened after brings nothing' {
+	start sleep 1000
+	retry_until 5 test -e "$local/$pid/args"
+	exec 7<"$local/$pid/args"
+	stop "$pid"
+	assert_equal "$(cat <&7)" 'sleep 1000'
+	exec 7<&-
+	run cat "$local/$pid/args"
+	assert_failure 1
+}
+
+@test 'self is the process of whoever asks, from a thread of it too' {
+	local said
+	said=$(program thread-self "$MNT/self")
+	assert_equal "${said#* }" "$RUN/live/self"
+	said=$(program thread-self "$RUN/live/self")
+	assert_equal "${said#* }" "$MNT/nodes/$NODE/${said%% *}"
+	assert_equal "$(cat "$MNT/self/comm")" cat
+	# Two askers at once, and one after the other, are told apart: nothing of it is cached.
+	assert_equal "$(sh -c "readlink $RUN/live/self")" "$MNT/nodes/$NODE/$(sh -c 'echo $$')" || true
+	run sh -c 'for i in 1 2 3; do sh -c "readlink \$1; :" sh "$1"; done | sort -u | wc -l' sh "$RUN/live/self"
+	assert_output 3
+}
+
+@test 'local, nodes/NODE and NODE are one place; another node is not there' {
+	assert_equal "$(readlink "$local")" "nodes/$NODE"
+	assert_equal "$(ls "$MNT/nodes")" "$NODE"
+	[ "$local/total" -ef "$MNT/nodes/$NODE/total" ]
+	[ "$MNT/$NODE/total" -ef "$MNT/nodes/$NODE/total" ]
+	run ls "$MNT"
+	refute_line "$NODE"
+	run ls "$MNT/nodes/no-such-node"
+	assert_failure
+	assert_output --partial 'No such file or directory'
+}
+
+@test 'README mentions every listed entry of its directory' {
+	local dir name
+	still
+	for dir in "$MNT" "$local" "$local/$pid"; do
+		for name in $(ls "$dir" | grep -vx '[0-9]*'); do
+			grep -q "^$name " "$dir/README" || fail "$dir/README says nothing of $name"
+		done
+	done
+	grep -q '^PID ' "$local/README"
+	# One screen of 100 columns and 40 lines.
+	[ "$(wc -l <"$MNT/README")" -le 40 ]
+}
+
+@test 'names that no process has: no sign, no leading zero, no thread' {
+	local name
+	start python3 -c 'import threading; e = threading.Event(); t = threading.Thread(target=e.wait); t.start()'
+	retry_until 5 test "$(ls "/proc/$pid/task" | wc -l)" -ge 1
+	for name in 0 00 +1 -1 01 1x 999999999 4194304 18446744073709551617 "$(ls "/proc/$pid/task" | sed -n "/^$pid\$/!p" | head -n 1)x"; do
+		[ ! -e "$local/$name" ] || fail "$name is there"
+	done
+	[ -d "$local/1" ]
+}

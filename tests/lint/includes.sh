@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The include arrows: fs/ and collector/ meet only in schema/, schema/ knows nobody, preload/ only the shadow layout.
+# shellcheck source=tests/lint/common.inc
+. "$(dirname "$0")/common.inc"
+
+check() {
+	files '^(fs|collector|schema|preload)/.*\.(c|h|def|inc)$' | xargs -r grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
+		while IFS=: read -r file line text; do
+			included=$(echo "$text" | sed 's/^[^"]*"\([^"]*\)".*/\1/')
+			case $file:$included in
+			# Made by the build.
+			schema/store*:queries.h) ;;
+			fs/*:fs/* | fs/*:schema/*) ;;
+			collector/*:collector/* | collector/*:schema/*) ;;
+			schema/*:schema/*) ;;
+			preload/*:preload/* | preload/*:schema/shadow.h) ;;
+			*) echo "$file:$line: may not include \"$included\"" ;;
+			esac
+		done
+}
+
+sample() {
+	mkdir fs collector schema preload
+	echo '#include "collector/loop.h"' >fs/a.c
+	echo '#include "fs/node.h"' >collector/a.c
+	printf '\n #  include "fs/node.h"\n' >schema/a.h
+	echo '#include "node.h"' >fs/b.c
+	echo '#include "schema/base/buf.h"' >preload/a.c
+	printf '%s\n' fs/a.c:1: collector/a.c:1: schema/a.h:2: fs/b.c:1: preload/a.c:1:
+}
+
+lint

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# tests/setup.sh run|test: installs the Debian 12 packages memfs needs; the one list of them.
+#
+# `run` is what building and mounting takes (examples/quickstart), `test` adds what the suites use (tests/run).
+# Only what is missing is installed, so without a network it works where everything is there already.
+set -eu
+
+# role, package, what for
+list() {
+	cat <<'LIST'
+run  gcc              the compiler, with binutils
+run  libc6-dev        the C library's headers
+run  meson            the build, with ninja and python3
+run  pkgconf          finds the libraries below
+run  libfuse3-dev     the mount
+run  libsqlite3-dev   history
+run  uuid-dev         the id of a node
+run  libglib2.0-dev   options and key files
+run  libcap-dev       dropping privileges
+test libcmocka-dev    tests/unit
+test bats             tests/bats
+test bats-assert      tests/bats
+test bats-support     tests/bats
+test fuse3            mounting as an ordinary user (fusermount3)
+test procps           ps and pkill, which bats uses for its time limits
+test sqlite3          reading history as an administrator would
+test git              which files are tracked (tests/lint)
+test clang-format     tests/lint/format.sh
+test shellcheck       tests/lint/shell.sh
+LIST
+}
+
+case ${1:-} in
+run) wanted=$(list | awk '$1 == "run" { print $2 }') ;;
+test) wanted=$(list | awk '{ print $2 }') ;;
+*)
+	echo 'usage: tests/setup.sh run|test' >&2
+	exit 2
+	;;
+esac
+
+missing=''
+for package in $wanted; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=''
+	[ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "setup: these packages are missing, and only root can install them:$missing" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "setup: installing$missing"
+# Lists that are old or absent would name packages the mirror has no longer.
+apt-get -q -q -o DPkg::Lock::Timeout=300 update
+# shellcheck disable=SC2086 # a list of words
+apt-get -q -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >/dev/null
