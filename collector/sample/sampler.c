@@ -109,7 +109,7 @@ static void sweep(struct sampler *sampler)
 			look(sampler, process, LOOK_ALL);
 		} else if (now_ns < process->watch_until_ns) {
 			look(sampler, process, LOOK_STAT);
-		} else if (process->track || now_ns >= process->rates_due_ns) {
+		} else if (now_ns >= process->rates_due_ns) {
 			look(sampler, process, 0);
 		} else {
 			process->sample_ns = now_ns;
@@ -265,6 +265,8 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 	};
 	sampler->memory_metrics = sampler->measured_metrics | metrics_of(METRIC_SOURCE_PID_STATM) |
 				  metrics_of(METRIC_SOURCE_PID_STATUS);
+	for (unsigned i = 0; i < N_PROCESS_RATES; i++)
+		sampler->rate_metric[i] = metric_rate_metric(&process_metrics, i);
 	sampler->boot_ns = system_boot_ns(root, predecessor->boot_ns);
 	int r = process_table_init(&sampler->table);
 	if (r == 0)

@@ -42,6 +42,7 @@ struct sampler {
 	uint64_t failures;       /* reads and allocations that should have worked */
 	uint64_t memory_metrics; /* bits of those that a process without memory lacks */
 	uint64_t measured_metrics;
+	unsigned rate_metric[N_PROCESS_RATES]; /* ids */
 	struct rate_track system_track;
 	int64_t system_since_ns;
 	struct board_system system;
@@ -88,6 +89,15 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 /* Takes a process off the table and the board. The news says how it ended where ended is known (a wait
  * status). */
 void sampler_bury(struct sampler *sampler, struct process *process, const int *ended);
+
+/* --- sampler_rates.c --- */
+
+/*
+ * After a sample at now_ns (CLOCK_MONOTONIC): `before` are the values of the sample before it, whose faults
+ * were read at stat_ns_before. True where shown.rate is new.
+ */
+bool sampler_update_rates(struct sampler *sampler, struct process *process,
+	const struct process_values *before, int64_t stat_ns_before, int64_t now_ns);
 
 /* --- sampler_told.c: what the kernel's proc connector reports; unknown pids are harmless --- */
 

@@ -126,66 +126,6 @@ static void drop_statm(struct sampler *sampler, struct process *process)
 	close_fd(&process->statm_fd);
 }
 
-static struct rate_sample rate_sample_of(const struct process_values *values, int64_t time_ns)
-{
-	struct rate_sample sample = { .time_ns = time_ns };
-	for (unsigned i = 0; i < N_PROCESS_RATES; i++) {
-		unsigned id = metric_rate_metric(&process_metrics, i);
-		if (!metric_has(values->present, id))
-			continue;
-		sample.value[i] = values->value[id];
-		sample.present |= UINT32_C(1) << i;
-	}
-	return sample;
-}
-
-/*
- * Rates after a sample at now_ns. `before`: the values of the sample before, taken at process->sample_ns.
- * stat_ns_before: when the faults of `before` were read.
- */
-static bool update_rates(struct sampler *sampler, struct process *process,
-	const struct process_values *before, int64_t stat_ns_before, int64_t now_ns)
-{
-	struct rate_sample old = rate_sample_of(before, process->sample_ns);
-	struct rate_sample now = rate_sample_of(&process->shown.values, now_ns);
-	bool moved = old.present != now.present || memcmp(old.value, now.value, sizeof(old.value)) != 0;
-
-	if (moved && !process->track) {
-		process->track = malloc(sizeof(*process->track));
-		if (!process->track) {
-			sampler->failures++;
-			return false;
-		}
-		struct rate_sample base = old;
-		base.time_ns = stat_ns_before;
-		rate_track_init(process->track, process->still_since_ns, &base);
-		rate_track_add(process->track, &old);
-	}
-	if (moved)
-		process->still_since_ns = now_ns;
-	if (process->track && now_ns - process->still_since_ns > rate_forget_ns()) {
-		free(process->track);
-		process->track = NULL;
-		process->rates_due_ns = now_ns;
-	}
-	if (!process->track) {
-		if (now_ns < process->rates_due_ns)
-			return false;
-		process->rates_due_ns = rate_still(
-			process->still_since_ns, now_ns, now.present, N_PROCESS_RATES, process->shown.rate);
-		return true;
-	}
-	for (unsigned i = 0; i < N_PROCESS_RATES && moved && stat_ns_before < process->sample_ns; i++)
-		if (process_metrics.rows[metric_rate_metric(&process_metrics, i)].source ==
-				METRIC_SOURCE_PID_STAT &&
-			(old.present & now.present) >> i & 1 && old.value[i] != now.value[i])
-			rate_track_spread(
-				process->track, i, stat_ns_before, old.value[i], now_ns, now.value[i]);
-	rate_track_add(process->track, &now);
-	rate_track_rates(process->track, &now, N_PROCESS_RATES, process->shown.rate);
-	return true;
-}
-
 static void push(struct sampler *sampler, enum board_event_kind kind, const struct process *process)
 {
 	board_push_event(
@@ -437,7 +377,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		     memcmp(before.value, shown->values.value, sizeof(before.value)) != 0;
 	if (moved)
 		process->changed = true;
-	bool rated = update_rates(sampler, process, &before, stat_ns_before, now_ns);
+	bool rated = sampler_update_rates(sampler, process, &before, stat_ns_before, now_ns);
 	process->sample_ns = now_ns;
 	shown->sampled_ns = clock_realtime_ns();
 	if (news || moved || rated || what & LOOK_EXEC)

@@ -34,7 +34,7 @@ struct process {
 	char statm[PROCESS_STATM_MAX];
 	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
 	int64_t watch_until_ns;
-	int64_t sample_ns; /* of the last sample, whatever it read */
+	int64_t sample_ns;        /* of the last sample, whatever it read */
 	struct rate_track *track; /* NULL while nothing changed for longer than every window */
 
 	int64_t stat_ns;        /* stat was last read */

@@ -1,46 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The sampler over a tree made here, where everything can be arranged, and over the machine's own /proc. */
+/* The sampler over a tree made here, where everything can be arranged. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "collector/sample/sampler.h"
-#include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/proc/pid_stat.h"
-#include "schema/proc/pid_statm.h"
-#include "schema/proc/pid_status.h"
-
-enum { PAGE = 4096 };
-
-struct rig {
-	char dir[64];
-	struct proc_root root;
-	int fd;
-	struct board *board;
-	struct sampler sampler;
-	struct board_health none;
-	uint64_t event; /* the next to be read */
-	uint64_t news;
-};
-
-/* --- a tree --- */
+#include "tests/unit/sampler.h"
 
 static void put_file(const struct rig *rig, const char *path, const char *format, ...)
 {
@@ -99,26 +70,11 @@ static void put(const struct rig *rig, unsigned pid, const struct made *made)
 	put_at(rig, at, pid, made);
 }
 
-static void remove_tree(const char *path)
-{
-	char command[300];
-	snprintf(command, sizeof(command), "rm -rf '%s'", path);
-	assert_int_equal(system(command), 0);
-}
-
 static void remove_process(const struct rig *rig, unsigned pid)
 {
 	char path[128];
 	snprintf(path, sizeof(path), "%s/proc/%u", rig->dir, pid);
 	remove_tree(path);
-}
-
-static void open_board(struct rig *rig)
-{
-	rig->fd = board_create();
-	assert_true(rig->fd >= 0);
-	assert_int_equal(board_map(rig->fd, true, &rig->board), 0);
-	rig->event = rig->news = 1;
 }
 
 static int set_up(void **state)
@@ -136,79 +92,6 @@ static int set_up(void **state)
 	open_board(rig);
 	*state = rig;
 	return 0;
-}
-
-static int set_up_real(void **state)
-{
-	struct rig *rig = calloc(1, sizeof(*rig));
-	assert_non_null(rig);
-	assert_int_equal(proc_root_init(&rig->root, "/"), 0);
-	open_board(rig);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct rig *rig = *state;
-	sampler_deinit(&rig->sampler);
-	board_unmap(rig->board);
-	close(rig->fd);
-	proc_root_deinit(&rig->root);
-	if (rig->dir[0])
-		remove_tree(rig->dir);
-	free(rig);
-	return 0;
-}
-
-static void start(struct rig *rig)
-{
-	assert_int_equal(sampler_init(&rig->sampler, &rig->root, rig->board, 1000, &rig->none), 0);
-	sampler_tick(&rig->sampler);
-}
-
-static struct board_process shown(const struct rig *rig, uint32_t pid)
-{
-	struct board_process process = { 0 };
-	assert_int_equal(board_read_process(rig->board, pid, &process), BOARD_FOUND);
-	return process;
-}
-
-static bool is_shown(const struct rig *rig, uint32_t pid)
-{
-	struct board_process process;
-	return board_read_process(rig->board, pid, &process) == BOARD_FOUND;
-}
-
-static void expect_event(struct rig *rig, enum board_event_kind kind, uint32_t pid, uint64_t start_ticks)
-{
-	struct board_event event;
-	assert_int_equal(board_read_event(rig->board, rig->event, &event), BOARD_FOUND);
-	assert_int_equal(event.kind, kind);
-	assert_int_equal(event.pid, pid);
-	assert_int_equal(event.start_ticks, start_ticks);
-	rig->event++;
-}
-
-static void expect_no_event(const struct rig *rig)
-{
-	assert_int_equal(board_event_head(rig->board), rig->event);
-}
-
-static void expect_news(struct rig *rig, enum board_news_kind kind, uint32_t pid, const char *text)
-{
-	struct board_news news;
-	assert_int_equal(board_read_news(rig->board, rig->news, &news), BOARD_FOUND);
-	assert_int_equal(news.kind, kind);
-	assert_int_equal(news.pid, pid);
-	assert_string_equal(news.text, text);
-	rig->news++;
-}
-
-static uint64_t value(const struct board_process *process, enum process_metric id)
-{
-	assert_true(metric_has(process->values.present, id));
-	return process->values.value[id];
 }
 
 static void processes_appear_change_and_vanish(void **state)
@@ -472,298 +355,50 @@ static void many_come_and_go_in_any_order(void **state)
 	}
 }
 
-/* --- the machine --- */
-
-/* A child that does what the letters of a pipe tell it, and says when it is done. */
-struct child {
-	pid_t pid;
-	int tell, hear;
-};
-
-static void *idle(void *arg)
-{
-	for (;;)
-		pause();
-	return arg;
-}
-
-static void child_main(int in, int out)
-{
-	char letter;
-	static char *block;
-	enum { BLOCK = 8 << 20 };
-	while (read(in, &letter, 1) == 1) {
-		pthread_t thread;
-		if (letter == 'g') {
-			block = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			memset(block, 1, BLOCK);
-		} else if (letter == 'f') {
-			munmap(block, BLOCK);
-		} else if (letter == 'n') {
-			prctl(PR_SET_NAME, "renamed");
-		} else if (letter == 'l') { /* the leader ends, a thread lives */
-			pthread_create(&thread, NULL, idle, NULL);
-			if (write(out, &letter, 1) != 1)
-				_exit(1);
-			syscall(SYS_exit, 0);
-		} else {
-			_exit(letter);
-		}
-		if (write(out, &letter, 1) != 1)
-			_exit(1);
-	}
-	_exit(0);
-}
-
-static struct child child_start(void)
-{
-	int in[2], out[2];
-	assert_int_equal(pipe(in), 0);
-	assert_int_equal(pipe(out), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(in[1]);
-		close(out[0]);
-		child_main(in[0], out[1]);
-	}
-	close(in[0]);
-	close(out[1]);
-	return (struct child) { pid, in[1], out[0] };
-}
-
-static void child_do(const struct child *child, char letter)
-{
-	char done;
-	assert_int_equal(write(child->tell, &letter, 1), 1);
-	assert_int_equal(read(child->hear, &done, 1), 1);
-	assert_int_equal(done, letter);
-}
-
-static void child_end(const struct child *child)
-{
-	kill(child->pid, SIGKILL);
-	waitpid(child->pid, NULL, 0);
-	close(child->tell);
-	close(child->hear);
-}
-
-/* Reads statm, stat and status of a pid, and whether two reads of statm agreed. */
-static bool read_stable(const struct rig *rig, uint32_t pid, struct process_values *ret, uint64_t *ret_start)
-{
-	char path[40], first[256], text[4096];
-	size_t first_len, len;
-	struct pid_stat stat;
-	struct pid_status status = { 0 };
-	*ret = (struct process_values) { 0 };
-	snprintf(path, sizeof(path), "%u/statm", pid);
-	if (proc_read_short(rig->root.proc, path, first, sizeof(first), &first_len))
-		return false;
-	snprintf(path, sizeof(path), "%u/status", pid);
-	if (proc_read_short(rig->root.proc, path, text, sizeof(text), &len))
-		return false;
-	pid_status_parse(&status, text, len);
-	snprintf(path, sizeof(path), "%u/stat", pid);
-	if (proc_read_short(rig->root.proc, path, text, sizeof(text), &len) ||
-		!pid_stat_parse(&stat, text, len))
-		return false;
-	snprintf(path, sizeof(path), "%u/statm", pid);
-	if (proc_read_short(rig->root.proc, path, text, sizeof(text), &len) || len != first_len ||
-		memcmp(text, first, len) != 0)
-		return false;
-	*ret = status.values;
-	pid_statm_parse(ret, text, len, PAGE);
-	*ret_start = stat.start_ticks;
-	return true;
-}
-
-static void the_board_equals_proc(void **state)
+/* Samples a twentieth of a second apart; the rate over one second is what it grew in the second before. */
+static void growth_has_a_rate(void **state)
 {
 	struct rig *rig = *state;
-	struct proc_pids pids = { 0 };
-	unsigned compared = 0;
-	const struct child child = child_start();
+	struct made made = { "grows", 'S', 1, 1, 0, 0, 400, 100 };
+	struct made still = { "still", 'S', 1, 1, 0, 0, 400, 100 };
+	int64_t begin_ns = clock_monotonic_ns(), now_ns = begin_ns;
 
-	child_do(&child, 'g');
+	put(rig, 80, &made);
+	put(rig, 81, &still);
 	start(rig);
-	assert_int_equal(proc_list_pids(&rig->root, &pids), 0);
-	for (size_t i = 0; i < pids.n; i++) {
-		struct process_values now;
-		uint64_t start_ticks;
-		struct board_process process;
-		if (!read_stable(rig, pids.pid[i], &now, &start_ticks) ||
-			board_read_process(rig->board, pids.pid[i], &process) != BOARD_FOUND ||
-			process.start_ticks != start_ticks)
-			continue;
-		/* Equal or changed since: then another tick must bring it, unless it never rests. */
-		for (int tries = 0; tries < 20; tries++) {
-			if (process.values.value[PROCESS_RSS] == now.value[PROCESS_RSS] &&
-				process.values.value[PROCESS_ANON] == now.value[PROCESS_ANON])
-				break;
-			sampler_tick(&rig->sampler);
-			if (board_read_process(rig->board, pids.pid[i], &process) != BOARD_FOUND ||
-				!read_stable(rig, pids.pid[i], &now, &start_ticks))
-				break;
-		}
-		if (pids.pid[i] == (uint32_t)child.pid || pids.pid[i] == (uint32_t)getppid()) {
-			assert_int_equal(process.values.value[PROCESS_RSS], now.value[PROCESS_RSS]);
-			for (unsigned id = 0; id < process_metrics.n; id++)
-				if (metric_has(now.present, id))
-					assert_int_equal(process.values.value[id], now.value[id]);
-			compared++;
-		}
-		compared += process.values.value[PROCESS_RSS] == now.value[PROCESS_RSS];
-	}
-	assert_true(compared * 10 >= pids.n * 6);
-	struct board_process process = shown(rig, (uint32_t)child.pid);
-	uint64_t anon = value(&process, PROCESS_ANON);
-	assert_true(anon >= 8 << 20);
-	child_do(&child, 'f');
-	sampler_tick(&rig->sampler);
-	process = shown(rig, (uint32_t)child.pid);
-	assert_true(value(&process, PROCESS_ANON) + (7 << 20) < anon);
-	assert_true(process.rate[0][WINDOW_1S] == BOARD_RATE_UNKNOWN || process.rate[0][WINDOW_1S] < 0);
-	child_end(&child);
-	proc_pids_deinit(&pids);
-}
-
-static void what_the_kernel_tells_is_on_the_board_at_once(void **state)
-{
-	struct rig *rig = *state;
-	start(rig);
-	rig->sampler.trusts_births = true;
-	rig->event = board_event_head(rig->board);
-	rig->news = board_news_head(rig->board) + 1;
-	const struct child child = child_start();
-	uint32_t pid = (uint32_t)child.pid;
-
-	sampler_told_fork(&rig->sampler, pid);
-	uint64_t start_ticks = shown(rig, pid).start_ticks;
-	expect_event(rig, BOARD_BIRTH, pid, start_ticks);
-	sampler_told_fork(&rig->sampler, pid); /* told twice: nothing new */
-	expect_no_event(rig);
-	child_do(&child, 'n');
-	sampler_told_changed(&rig->sampler, pid);
-	assert_string_equal(shown(rig, pid).comm, "renamed");
-	expect_event(rig, BOARD_COMM_CHANGE, pid, start_ticks);
-	sampler_told_exec(&rig->sampler, pid);
-	expect_event(rig, BOARD_EXEC, pid, start_ticks);
-	expect_news(rig, NEWS_START, pid, "renamed");
-
-	/* Told of an end that is none. */
-	assert_false(sampler_told_exit(&rig->sampler, pid, 0));
-	assert_true(is_shown(rig, pid));
-
-	assert_int_equal(write(child.tell, "\7", 1), 1);
-	siginfo_t info;
-	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	assert_true(sampler_told_exit(&rig->sampler, pid, 7 << 8));
-	assert_int_equal(shown(rig, pid).state, 'Z');
-	assert_false(metric_has(shown(rig, pid).values.present, PROCESS_RSS));
-	expect_news(rig, NEWS_EXIT, pid, "renamed code 7");
-	assert_false(sampler_reaped(&rig->sampler, pid));
-	waitpid(child.pid, NULL, 0);
-	assert_true(sampler_reaped(&rig->sampler, pid));
-	assert_false(is_shown(rig, pid));
-	expect_event(rig, BOARD_DEATH, pid, start_ticks);
-	expect_no_event(rig);
-	assert_int_equal(board_news_head(rig->board), rig->news - 1); /* its end is told once */
-	close(child.tell);
-	close(child.hear);
-
-	sampler_told_fork(&rig->sampler, pid); /* no such process any more */
-	sampler_told_exit(&rig->sampler, pid, 9);
-	assert_false(is_shown(rig, pid));
-}
-
-static void a_real_leader_that_ended_is_read_through_a_thread(void **state)
-{
-	struct rig *rig = *state;
-	const struct child child = child_start();
-	uint32_t pid = (uint32_t)child.pid;
-	start(rig);
-	child_do(&child, 'l');
-	char text[1024];
-	size_t len;
-	struct pid_stat stat = { 0 };
-	snprintf(text, sizeof(text), "%u/stat", pid);
-	for (int i = 0; i < 1000 && stat.state != 'Z'; i++) {
-		char path[40];
-		snprintf(path, sizeof(path), "%u/stat", pid);
-		assert_int_equal(proc_read_short(rig->root.proc, path, text, sizeof(text), &len), PROC_OK);
-		assert_true(pid_stat_parse(&stat, text, len));
-		poll(NULL, 0, 5);
-	}
-	assert_int_equal(stat.state, 'Z');
-	sampler_tick(&rig->sampler);
-	struct board_process process = shown(rig, pid);
-	assert_int_equal(process.state, 'Z');
-	assert_true(value(&process, PROCESS_RSS) > 0);
-	assert_true(metric_has(process.values.present, PROCESS_ANON));
-	/* The end of a leader alone is no end. */
-	assert_false(sampler_told_exit(&rig->sampler, pid, 0));
-	kill(child.pid, SIGKILL);
-	waitpid(child.pid, NULL, 0);
-	sampler_tick(&rig->sampler);
-	assert_false(is_shown(rig, pid));
-	close(child.tell);
-	close(child.hear);
-}
-
-static void without_descriptors_it_works_too(void **state)
-{
-	struct rig *rig = *state;
-	const struct child child = child_start();
-	assert_int_equal(sampler_init(&rig->sampler, &rig->root, rig->board, 0, &rig->none), 0);
-	sampler_tick(&rig->sampler);
-	assert_int_equal(rig->sampler.kept, 0);
-	struct board_process process = shown(rig, (uint32_t)child.pid);
-	child_do(&child, 'g');
-	sampler_tick(&rig->sampler);
-	struct board_process grown = shown(rig, (uint32_t)child.pid);
-	assert_true(value(&grown, PROCESS_RSS) >= value(&process, PROCESS_RSS) + (8 << 20));
-	child_end(&child);
-	sampler_tick(&rig->sampler);
-	assert_false(is_shown(rig, (uint32_t)child.pid));
-}
-
-static void a_tick_leaves_no_descriptor(void **state)
-{
-	struct rig *rig = *state;
-	start(rig);
-	size_t had = rig->sampler.kept;
-	for (int i = 0; i < 20; i++) {
-		const struct child child = child_start();
+	while (now_ns - begin_ns < 1500000000) {
+		poll(NULL, 0, 50);
+		now_ns = clock_monotonic_ns();
+		made.pages =
+			100 + (unsigned long)((now_ns - begin_ns) / 1000000); /* a page each millisecond */
+		put(rig, 80, &made);
 		sampler_tick(&rig->sampler);
-		child_end(&child);
-		sampler_tick(&rig->sampler);
+		if (now_ns - begin_ns < 900000000)
+			assert_true(shown(rig, 80).rate[0][WINDOW_1S] == BOARD_RATE_UNKNOWN);
 	}
-	size_t counted = 0;
-	for (size_t i = 0; i < rig->sampler.table.n; i++)
-		counted += rig->sampler.table.live[i]->statm_fd >= 0;
-	assert_int_equal(rig->sampler.kept, counted);
-	assert_true(counted < had + 20);
+	int64_t rate = shown(rig, 80).rate[0][WINDOW_1S];
+	assert_true(rate > 1000 * PAGE / 2 && rate < 1000 * PAGE * 2);
+	assert_true(shown(rig, 80).rate[0][WINDOW_10S] == BOARD_RATE_UNKNOWN);
+	assert_int_equal(shown(rig, 81).rate[0][WINDOW_1S], 0);
+	struct board_system node;
+	assert_int_equal(board_read_system(rig->board, &node), BOARD_FOUND);
+	assert_int_equal(node.rate[0][WINDOW_1S], 0);
 }
 
-#define TREE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define REAL(name) cmocka_unit_test_setup_teardown(name, set_up_real, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TREE(processes_appear_change_and_vanish),
-		TREE(a_pid_used_again_is_another_process),
-		TREE(hostile_names_are_text),
-		TREE(what_has_no_memory_has_no_values),
-		TREE(a_leader_that_ended_is_read_through_a_thread),
-		TREE(torn_files_are_no_process),
-		TREE(history_is_told_what_changed),
-		TREE(a_successor_goes_on),
-		TREE(many_come_and_go_in_any_order),
-		REAL(the_board_equals_proc),
-		REAL(what_the_kernel_tells_is_on_the_board_at_once),
-		REAL(a_real_leader_that_ended_is_read_through_a_thread),
-		REAL(without_descriptors_it_works_too),
-		REAL(a_tick_leaves_no_descriptor),
+		TEST(processes_appear_change_and_vanish),
+		TEST(a_pid_used_again_is_another_process),
+		TEST(hostile_names_are_text),
+		TEST(what_has_no_memory_has_no_values),
+		TEST(a_leader_that_ended_is_read_through_a_thread),
+		TEST(torn_files_are_no_process),
+		TEST(history_is_told_what_changed),
+		TEST(a_successor_goes_on),
+		TEST(many_come_and_go_in_any_order),
+		TEST(growth_has_a_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
