@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Statements, transactions and snapshots: what every noun of the store stands on. */
 #include "schema/store_conn.h"
+#include "queries.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ int store_result(const struct store *store, int rc)
 	}
 }
 
-int store_statement(struct store *store, enum store_query query, sqlite3_stmt **ret_statement)
+int store_statement(struct store *store, unsigned query, sqlite3_stmt **ret_statement)
 {
 	if (!store->statement[query]) {
 		int rc = sqlite3_prepare_v3(store->db, query_text[query], -1, SQLITE_PREPARE_PERSISTENT,
@@ -111,7 +112,7 @@ int store_done(struct store *store, sqlite3_stmt *statement)
 	return r;
 }
 
-int store_run(struct store *store, enum store_query query)
+int store_run(struct store *store, unsigned query)
 {
 	sqlite3_stmt *statement;
 	int r = store_statement(store, query, &statement);
@@ -133,7 +134,7 @@ int store_step_number(struct store *store, sqlite3_stmt *statement, int64_t *ret
 	return r ? r : STORE_ABSENT;
 }
 
-int store_number(struct store *store, enum store_query query, int64_t *ret_number)
+int store_number(struct store *store, unsigned query, int64_t *ret_number)
 {
 	sqlite3_stmt *statement;
 	int r = store_statement(store, query, &statement);

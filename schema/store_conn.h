@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the store: the connection and its statements. Included by schema/store*.c alone. */
+/* Inside the store: the connection and its statements, by their number in the generated queries.h. Included
+ * by schema/store*.c alone. */
 #pragma once
 
 #include <sqlite3.h>
 
 #include "schema/store.h"
-#include "queries.h"
 
 /* How long the writer waits for a person's sqlite3 shell; ticks queue meanwhile. */
 enum { WRITER_WAITS_MS = 100 };
 
 struct store {
 	sqlite3 *db;
-	sqlite3_stmt *statement[N_QUERIES]; /* prepared when first used */
+	sqlite3_stmt **statement; /* of each enum store_query, prepared when first used */
 	char *state_dir;
 	char *path;
 	int lock_fd; /* the directory, held by flock: one writer; -1 in a reader */
@@ -23,17 +23,17 @@ struct store {
 int store_result(const struct store *store, int rc);
 
 /* The statement, ready to be bound and stepped; store_done or store_reset gives it back. */
-int store_statement(struct store *store, enum store_query query, sqlite3_stmt **ret_statement);
+int store_statement(struct store *store, unsigned query, sqlite3_stmt **ret_statement);
 void store_reset(sqlite3_stmt *statement);
 
 /* Steps a statement that has at most one row, which is ignored, and gives it back. */
 int store_done(struct store *store, sqlite3_stmt *statement);
 
 /* Runs a statement without parameters. */
-int store_run(struct store *store, enum store_query query);
+int store_run(struct store *store, unsigned query);
 
 /* The first column of the first row; ABSENT where there is none or it is NULL. */
-int store_number(struct store *store, enum store_query query, int64_t *ret_number);
+int store_number(struct store *store, unsigned query, int64_t *ret_number);
 int store_step_number(struct store *store, sqlite3_stmt *statement, int64_t *ret_number);
 
 /* Runs SQL of several statements (a migration). */

@@ -5,6 +5,7 @@
  * For that the -wal and -shm stay when the writer closes, and all three have the same owner and mode.
  */
 #include "schema/store_conn.h"
+#include "queries.h"
 #include "schema/base/buf.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
@@ -33,7 +34,9 @@ static int store_new(const char *state_dir, struct store **ret_store)
 		return -ENOMEM;
 	store->lock_fd = -1;
 	store->state_dir = strdup(state_dir);
-	if (!store->state_dir || asprintf(&store->path, "%s/" STORE_FILE, state_dir) < 0) {
+	store->statement = calloc(N_QUERIES, sizeof(sqlite3_stmt *));
+	if (!store->state_dir || !store->statement ||
+		asprintf(&store->path, "%s/" STORE_FILE, state_dir) < 0) {
 		store->path = NULL;
 		store_close(store);
 		return -ENOMEM;
@@ -44,7 +47,7 @@ static int store_new(const char *state_dir, struct store **ret_store)
 
 void store_disconnect(struct store *store)
 {
-	for (unsigned i = 0; i < N_QUERIES; i++) {
+	for (unsigned i = 0; store->statement && i < N_QUERIES; i++) {
 		sqlite3_finalize(store->statement[i]);
 		store->statement[i] = NULL;
 	}
@@ -75,6 +78,7 @@ void store_close(struct store *store)
 	}
 	store_disconnect(store);
 	close_fd(&store->lock_fd);
+	free(store->statement);
 	free(store->path);
 	free(store->state_dir);
 	free(store);

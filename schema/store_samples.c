@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The journal and the packed minutes. */
 #include "schema/store_conn.h"
+#include "queries.h"
 
 static int64_t minute_ns(int64_t minute)
 {
@@ -49,7 +50,7 @@ int store_each_journal(
 	return r;
 }
 
-static int journal_end(struct store *store, enum store_query query, int64_t *ret_seq, int64_t *ret_time_ns)
+static int journal_end(struct store *store, unsigned query, int64_t *ret_seq, int64_t *ret_time_ns)
 {
 	sqlite3_stmt *statement;
 	int r = store_statement(store, query, &statement);

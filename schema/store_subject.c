@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Boots, subjects, settings and the names of columns. */
 #include "schema/store_conn.h"
+#include "queries.h"
 
 int store_put_boot(struct store *store, const char *boot_uuid, int64_t boot_s, int64_t *ret_boot)
 {

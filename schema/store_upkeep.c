@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Size, age and health of the database. */
 #include "schema/store_conn.h"
+#include "queries.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,7 @@ int64_t store_used_bytes(struct store *store)
 	return (pages - free_pages) * size;
 }
 
-static int expire(struct store *store, enum store_query query, int64_t minute, int rows, int *ret_deleted)
+static int expire(struct store *store, unsigned query, int64_t minute, int rows, int *ret_deleted)
 {
 	sqlite3_stmt *statement;
 	int r = store_statement(store, query, &statement);
