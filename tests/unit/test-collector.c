@@ -58,7 +58,7 @@ static pid_t launch(const struct rig *rig, const struct start *how, int ready_fd
 	pid_t pid = fork();
 	if (pid != 0)
 		return pid;
-	char board[16], control[16], ready[16], interval[16];
+	char board[16], control[16], ready[16], interval[16], uid[16];
 	if (how->orphan && fork() != 0)
 		_exit(0);
 	if (!how->orphan)
@@ -73,8 +73,9 @@ static pid_t launch(const struct rig *rig, const struct start *how, int ready_fd
 	number(ready, dup(ready_fd));
 	close(ready_fd);
 	number(interval, how->interval_ms);
+	number(uid, (int)getuid());
 	execl(rig->program, rig->program, "--board-fd", board, "--control-fd", control, "--state", rig->state,
-		"--run", rig->dir, "--proc", "/", "--log-level", "0", "--server-uid", "0", "--ready-fd",
+		"--run", rig->dir, "--proc", "/", "--log-level", "0", "--server-uid", uid, "--ready-fd",
 		ready, how->interval_ms ? "--interval-ms" : NULL, interval, NULL);
 	_exit(127);
 }
@@ -183,17 +184,26 @@ static struct board_health health(const struct rig *rig)
 		(clock_monotonic_ns() - begin_ns_) / 1000000;                                                \
 	})
 
+/* A child that has touched 4 MiB of its own when this returns, and does nothing from then on. */
 static pid_t sleeper(void)
 {
+	int ready[2];
+	char byte = 0;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		char *block = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		memset(block, 1, 4 << 20);
+		if (write(ready[1], &byte, 1) != 1)
+			_exit(1);
 		for (;;)
 			pause();
 	}
 	assert_true(pid > 0);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
 	return pid;
 }
 
@@ -369,8 +379,7 @@ static void pss_is_measured_on_request(void **state)
 	assert_true(start(rig, (struct start) { .interval_ms = 50 }));
 	pid_t child = sleeper();
 	uint64_t start_ticks = start_of(rig, child);
-	WAIT_FOR(board_read_process(rig->board, (uint32_t)child, &process) == BOARD_FOUND &&
-		 process.values.value[PROCESS_ANON] >= 4 << 20);
+	assert_int_equal(board_read_process(rig->board, (uint32_t)child, &process), BOARD_FOUND);
 	assert_false(metric_has(process.values.present, PROCESS_PSS));
 	assert_int_equal(measure(rig, child, start_ticks, &measured, &error), CONTROL_OK);
 	assert_true(measured.uss >= 4 << 20);

@@ -16,6 +16,7 @@
 #include "schema/proc/pid_stat.h"
 #include "schema/proc/pid_statm.h"
 #include "schema/proc/pid_status.h"
+#include "collector/sample/sampler.h"
 #include "tests/unit/sampler.h"
 
 static int set_up_real(void **state)

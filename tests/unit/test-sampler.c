@@ -11,6 +11,7 @@
 
 #include "schema/base/clock.h"
 #include "schema/proc/pid_stat.h"
+#include "collector/sample/sampler.h"
 #include "tests/unit/sampler.h"
 
 static void put_file(const struct rig *rig, const char *path, const char *format, ...)
