@@ -253,6 +253,17 @@ static bool next_process(
 	return false;
 }
 
+/* /proc finds threads by their ids too, though it lists none. What the board has is a process. */
+static bool is_thread(struct view *view, const struct place *place)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	struct pid_status status = { 0 };
+	struct board_process board;
+
+	return !view_board_process(view, place, &board) && !view_open_process(view, place, &process) &&
+	       !read_status(&process, &status) && status.tgid != place->pid;
+}
+
 static int find_process(
 	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
 {
@@ -264,7 +275,7 @@ static int find_process(
 		return -ENOENT;
 	place.row = child_row;
 	place.pid = (uint32_t)pid;
-	if (view_find_process(view, place.pid, &place.start_ticks))
+	if (view_find_process(view, place.pid, &place.start_ticks) || is_thread(view, &place))
 		return -ENOENT;
 	*ret = place;
 	return 0;
