@@ -214,7 +214,7 @@ static void bench_reader(struct machine *machine, int64_t last)
 
 static void bench_machine(unsigned n, unsigned busy_percent, int minutes)
 {
-	struct machine machine = { .dir = "/tmp/memfs-bench-XXXXXX", .seed = 42, .n = n };
+	struct machine machine = { .dir = "/tmp/memfs-bench-pack-XXXXXX", .seed = 42, .n = n };
 	int64_t t = BASE, end = BASE + minutes * 60 + 30;
 	size_t n_ticks = 0, n_steps = 0;
 	double *tick_us = calloc((size_t)(end - t), sizeof(double)),

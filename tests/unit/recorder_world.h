@@ -82,7 +82,9 @@ static inline struct history_tick *tick_at(unsigned processes, int64_t before, i
 	assert_non_null(tick);
 	tick->time_ns = t * NS + 5000;
 	tick->system = system_at(t);
-	for (unsigned p = 0; p < processes; p++) {
+	/* Backwards: those who live for ever are then among the last to be packed, which is where a reader
+	 * could lose them. */
+	for (unsigned p = processes; p-- > 0;) {
 		struct being now = being_at(p, t), was = being_at(p, before ? before : t);
 		bool known = before && was.alive,
 		     same = known && now.alive && was.start_ticks == now.start_ticks;
