@@ -12,8 +12,8 @@ check() {
 		grep -nHIE '\<(TO''DO|FIX''ME|X''XX)\>' "$file" | sed -E 's/^([^:]*:[0-9]+):.*/\1: a note to do it later/'
 	done
 	files '^tests/.*\.(bats|bash)$' | grep -v '/helpers\.bash$' | while read -r file; do
-		grep -nHE '^[^#]*\<sleep +[0-9.]+ *($|;|#)' "$file" |
-			sed -E 's/^([^:]*:[0-9]+):.*/\1: sleep as synchronisation; retry_until polls/'
+		grep -nHE '^[^#]*\<sleep +[0-9]{0,2}(\.[0-9]+)?s? *($|;|#)' "$file" |
+			sed -E 's/^([^:]*:[0-9]+):.*/\1: sleep as synchronisation; retry_until polls (100 s and more is a victim)/'
 	done
 }
 
