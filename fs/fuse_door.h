@@ -42,6 +42,7 @@ struct door {
 	int fd;
 	struct doors *doors;
 	_Atomic int64_t busy_since_ns; /* CLOCK_MONOTONIC; 0 while waiting for requests */
+	pthread_mutex_t turn;          /* of the thread that receives */
 	pthread_t thread[DOOR_THREADS_MAX];
 	unsigned n_threads;
 };

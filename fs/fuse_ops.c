@@ -121,6 +121,10 @@ int door_attr(
 	if (S_ISDIR(st.st_mode)) {
 		st.st_mode |= node->mode;
 		st.st_nlink = 2;
+		/* Else the kernel would ask for each directory of a path at each use of it. Who may open what
+		 * is below is decided at the open. */
+		if (door->kind == DOOR_LIVE)
+			*ret_timeout = live_entry_s;
 	} else if (S_ISLNK(st.st_mode)) {
 		CLEANUP_BUF struct buf target = BUF_INIT;
 		st.st_mode |= 0777;

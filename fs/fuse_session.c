@@ -49,25 +49,66 @@ static void look_at(const struct fuse_buf *buf, struct door_request *request)
 	}
 }
 
+/* Whether answering may take long: a table is rendered, also to learn its length, or a directory listed. */
+static bool may_take_long(struct door *door, const struct fuse_buf *buf)
+{
+	const struct fuse_in_header *head = buf->mem;
+	const struct tree *tree = door->doors->tree;
+	struct place place;
+
+	if (buf->size < sizeof(*head))
+		return false;
+	switch (head->opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+		return true;
+	case FUSE_OPEN:
+	case FUSE_GETATTR:
+		return tree_place(tree, head->nodeid, &place) &&
+		       tree_node(tree, &place)->class == NODE_TABLE &&
+		       (head->opcode == FUSE_OPEN ||
+			       opens_last_length(door->doors->opens, tree_id(&place)) < 0);
+	default:
+		return false;
+	}
+}
+
+static void process(struct door *door, const struct fuse_buf *buf)
+{
+	atomic_store_explicit(&door->busy_since_ns, clock_monotonic_ns(), memory_order_relaxed);
+	fuse_session_process_buf(door->session, buf);
+	atomic_store_explicit(&door->busy_since_ns, 0, memory_order_relaxed);
+}
+
+/*
+ * One thread of a door receives at a time, and goes on while what it receives is answered at once: the kernel
+ * would give the next request to the thread that has slept longest, and to wake that one, most often on
+ * another CPU, costs more than the answer.
+ */
 static void *serve_requests(void *ctx)
 {
 	struct door *door = ctx;
 	struct fuse_buf buf = { 0 };
 	struct door_request request;
-	int r;
 
 	pthread_setspecific(door->doors->request_key, &request);
+	pthread_mutex_lock(&door->turn);
 	while (!fuse_session_exited(door->session)) {
-		r = fuse_session_receive_buf(door->session, &buf);
+		int r = fuse_session_receive_buf(door->session, &buf);
 		if (r == -EINTR || r == -EAGAIN)
 			continue;
 		if (r <= 0)
 			break;
 		look_at(&buf, &request);
-		atomic_store_explicit(&door->busy_since_ns, clock_monotonic_ns(), memory_order_relaxed);
-		fuse_session_process_buf(door->session, &buf);
-		atomic_store_explicit(&door->busy_since_ns, 0, memory_order_relaxed);
+		bool long_one = door->n_threads > 1 && may_take_long(door, &buf);
+		if (long_one)
+			pthread_mutex_unlock(&door->turn);
+		process(door, &buf);
+		if (long_one)
+			pthread_mutex_lock(&door->turn);
 	}
+	pthread_mutex_unlock(&door->turn);
 	free(buf.mem);
 	return NULL;
 }
@@ -103,13 +144,17 @@ static int resend(const struct door *door)
 
 static int start_threads(struct door *door, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		int r = pthread_create(&door->thread[i], NULL, serve_requests, door);
-		if (r)
-			return -r;
-		door->n_threads++;
+	int r = 0;
+
+	/* The first of them see all of them. */
+	pthread_mutex_lock(&door->turn);
+	for (unsigned i = 0; i < n && !r; i++) {
+		r = pthread_create(&door->thread[i], NULL, serve_requests, door);
+		if (!r)
+			door->n_threads++;
 	}
-	return 0;
+	pthread_mutex_unlock(&door->turn);
+	return -r;
 }
 
 static int open_doors(struct doors *doors, const struct doors_options *options)
@@ -121,6 +166,8 @@ static int open_doors(struct doors *doors, const struct doors_options *options)
 	doors->live.kind = DOOR_LIVE;
 	doors->live.fd = options->live_fd;
 	doors->main.doors = doors->live.doors = doors;
+	pthread_mutex_init(&doors->main.turn, NULL);
+	pthread_mutex_init(&doors->live.turn, NULL);
 	r = take_over(&doors->main, options->main_init);
 	if (!r && !options->single)
 		r = take_over(&doors->live, options->live_init);
