@@ -61,6 +61,9 @@ struct doors {
 	uid_t owner_uid; /* of what belongs to no process */
 	gid_t owner_gid;
 	pthread_key_t request_key; /* -> struct door_request of the thread */
+	/* Processes whose directories the kernel has with their attributes, a bit each. To spare work alone:
+	 * a wrong bit costs a request. */
+	_Atomic uint64_t *known_pids;
 };
 
 static inline struct door *door_of(fuse_req_t req)
@@ -71,6 +74,12 @@ static inline struct door *door_of(fuse_req_t req)
 static inline const struct door_request *door_current(struct doors *doors)
 {
 	return pthread_getspecific(doors->request_key);
+}
+
+static inline void door_forget_pid(struct doors *doors, uint32_t pid)
+{
+	atomic_fetch_and_explicit(
+		&doors->known_pids[pid / 64], ~(UINT64_C(1) << pid % 64), memory_order_relaxed);
 }
 
 struct caller door_caller(fuse_req_t req);

@@ -169,6 +169,44 @@ static bool place_of(fuse_req_t req, fuse_ino_t ino, struct place *ret)
 	return false;
 }
 
+/* In the live session entries are kept too shortly to be worth it. */
+static bool is_process_dir(const struct door *door, const struct place *place)
+{
+	return door->kind != DOOR_LIVE && place->pid && tree_node(door->doors->tree, place)->list;
+}
+
+/* Whether the kernel had it already. */
+static bool learn(struct door *door, const struct place *place)
+{
+	uint64_t bit = UINT64_C(1) << place->pid % 64;
+
+	return is_process_dir(door, place) &&
+	       atomic_fetch_or_explicit(
+		       &door->doors->known_pids[place->pid / 64], bit, memory_order_relaxed) &
+		       bit;
+}
+
+static void forget_one(struct door *door, fuse_ino_t ino)
+{
+	struct place place;
+
+	if (tree_place(door->doors->tree, ino, &place) && is_process_dir(door, &place))
+		door_forget_pid(door->doors, place.pid);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	forget_one(door_of(req), ino);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < n; i++)
+		forget_one(door_of(req), forgets[i].ino);
+	fuse_reply_none(req);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct door *door = door_of(req);
@@ -187,6 +225,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, -r);
 		return;
 	}
+	learn(door, &place);
 	entry.ino = entry.attr.st_ino;
 	entry.entry_timeout = entry_timeout(door, &place);
 	fuse_reply_entry(req, &entry);
@@ -306,8 +345,10 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 			continue;
 		entry.attr.st_ino = tree_id(&child.place);
 		entry.attr.st_mode = type_in(door, child.node);
-		/* Attributes of directories only: those of files would be rendered. */
-		if (plus && child.node->class == NODE_DIR) {
+		/* Attributes of directories only: those of files would be rendered. And of processes that are
+		 * new to the kernel: a listing is read anew after each birth and death, and the owner of each
+		 * of ten thousand is most of its cost. */
+		if (plus && child.node->class == NODE_DIR && !learn(door, &child.place)) {
 			door_attr(door, req, &child.place, &entry.attr, &entry.attr_timeout);
 			entry.ino = entry.attr.st_ino;
 			entry.entry_timeout = entry_timeout(door, &child.place);
@@ -398,6 +439,8 @@ static void op_create(
 void door_fill_name_ops(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = op_lookup;
+	ops->forget = op_forget;
+	ops->forget_multi = op_forget_multi;
 	ops->getattr = op_getattr;
 	ops->setattr = op_setattr;
 	ops->readlink = op_readlink;

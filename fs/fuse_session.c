@@ -178,6 +178,9 @@ static int make_parts(struct doors *doors)
 {
 	int r = -pthread_key_create(&doors->request_key, NULL);
 
+	doors->known_pids = calloc(BOARD_PIDS / 64, sizeof(*doors->known_pids));
+	if (!r && !doors->known_pids)
+		r = -ENOMEM;
 	if (!r)
 		r = snapshots_new(doors->keep, doors->tree, doors->view, &doors->snapshots);
 	if (!r)

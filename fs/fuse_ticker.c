@@ -46,6 +46,7 @@ static void invalidate_pid(struct ticker *ticker, uint32_t pid)
 	size_t n = num_format_u64(name, pid);
 
 	name[n] = 0;
+	door_forget_pid(ticker->doors, pid);
 	fuse_lowlevel_notify_inval_entry(ticker->doors->main.session, tree_id(&ticker->node_dir), name, n);
 }
 
