@@ -44,55 +44,51 @@ static int put_name(struct names *names, const char *name)
 	return 0;
 }
 
-static int list_names(const char *dir, struct names *names)
+typedef int entry_fn(const char *dir, const char *name, void *ctx);
+
+static int each_entry(const char *dir, entry_fn *fn, void *ctx)
 {
 	CLEANUP_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 	CLEANUP_FREE char *bytes = malloc(DIRENT_BYTES);
 	long n;
 
-	names->len = names->n = 0;
 	if (fd < 0 || !bytes)
 		return -errno;
 	while ((n = syscall(SYS_getdents64, fd, bytes, DIRENT_BYTES)) > 0) {
 		for (long at = 0; at < n;) {
 			const struct dirent_on_wire *entry = (const void *)(bytes + at);
-			if (*entry->name != '.' && put_name(names, entry->name))
-				return -ENOMEM;
+			int r = *entry->name == '.' ? 0 : fn(dir, entry->name, ctx);
+			if (r)
+				return r;
 			at += entry->len;
 		}
 	}
 	return n < 0 ? -errno : 0;
 }
 
-/* What strace shows of `ls -l`: getdents to the end, then for each name statx without following, the access
- * lists of what is no link (a directory has two), the target of what is one. */
-static int list_long(const char *dir, struct names *names)
+static int keep_name(const char *dir, const char *name, void *ctx)
 {
-	int r = list_names(dir, names);
-	const char *name = names->bytes;
+	return put_name(ctx, name);
+}
 
-	for (size_t i = 0; !r && i < names->n; i++, name += strlen(name) + 1) {
-		char path[PATH_MAX], target[PATH_MAX];
-		struct statx st;
-		snprintf(path, sizeof(path), "%s/%s", dir, name);
-		/* A process may have ended since. */
-		if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
-			    STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_MTIME | STATX_SIZE,
-			    &st)) {
-			if (errno != ENOENT)
-				r = -errno;
-			continue;
-		}
-		if (S_ISLNK(st.stx_mode)) {
-			if (readlink(path, target, sizeof(target)) < 0)
-				r = -errno;
-			continue;
-		}
-		getxattr(path, "system.posix_acl_access", NULL, 0);
-		if (S_ISDIR(st.stx_mode))
-			getxattr(path, "system.posix_acl_default", NULL, 0);
-	}
-	return r;
+/* What strace shows of `ls -l` for a name it got: statx without following, then the access lists of what is
+ * no link (a directory has two), the target of what is one. */
+static int look_at(const char *dir, const char *name, void *ctx)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	struct statx st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	/* A process may have ended since. */
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		    STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_MTIME | STATX_SIZE, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISLNK(st.stx_mode))
+		return readlink(path, target, sizeof(target)) < 0 ? -errno : 0;
+	getxattr(path, "system.posix_acl_access", NULL, 0);
+	if (S_ISDIR(st.stx_mode))
+		getxattr(path, "system.posix_acl_default", NULL, 0);
+	return 0;
 }
 
 static int run_ls(const char *dir)
@@ -138,9 +134,9 @@ static int start_memfs(const struct place *place)
 /* Entries of the same names and kinds in a tmpfs. */
 static int copy_directory(const char *from, const char *to, struct names *names)
 {
-	const char *name = names->bytes;
+	const char *name;
 
-	if (list_names(from, names) || mkdir("tmpfs/nodes", 0755) || mkdir(to, 0755))
+	if (each_entry(from, keep_name, names) || mkdir("tmpfs/nodes", 0755) || mkdir(to, 0755))
 		return -1;
 	name = names->bytes;
 	for (size_t i = 0; i < names->n; i++, name += strlen(name) + 1) {
@@ -171,10 +167,10 @@ struct times {
 		tmpfs[N_WHAT][BENCH_ROUNDS];
 };
 
-static int time_list(enum what what, const char *dir, struct names *names, double *ret_ms)
+static int time_list(enum what what, const char *dir, double *ret_ms)
 {
 	int64_t begin = clock_monotonic_ns();
-	int r = what == CALLS ? list_long(dir, names) : run_ls(dir);
+	int r = what == CALLS ? each_entry(dir, look_at, NULL) : run_ls(dir);
 
 	*ret_ms = (double)(clock_monotonic_ns() - begin) / 1e6;
 	if (r)
@@ -182,17 +178,16 @@ static int time_list(enum what what, const char *dir, struct names *names, doubl
 	return r;
 }
 
-static int one_round(const struct place *place, unsigned round, struct names *names, struct times *times)
+static int one_round(const struct place *place, unsigned round, struct times *times)
 {
 	static const char dir[] = "memfs/nodes/bench", copy[] = "tmpfs/nodes/bench";
 
 	for (enum what what = CALLS; what < N_WHAT; what++) {
 		double again;
-		if (start_memfs(place) || time_list(what, dir, names, &times->memfs_cold[what][round]) ||
-			time_list(what, dir, names, &again) ||
-			time_list(what, dir, names, &times->memfs_warm[what][round]) ||
-			time_list(what, copy, names, &again) ||
-			time_list(what, copy, names, &times->tmpfs[what][round]) ||
+		if (start_memfs(place) || time_list(what, dir, &times->memfs_cold[what][round]) ||
+			time_list(what, dir, &again) ||
+			time_list(what, dir, &times->memfs_warm[what][round]) ||
+			time_list(what, copy, &again) || time_list(what, copy, &times->tmpfs[what][round]) ||
 			place_umount(place, "memfs"))
 			return -1;
 	}
@@ -240,7 +235,7 @@ static int run(const struct place *place)
 		return 1;
 	}
 	for (unsigned round = 0; round < place->rounds; round++) {
-		if (one_round(place, round, &names, times))
+		if (one_round(place, round, times))
 			return 1;
 	}
 	for (enum what what = CALLS; what < N_WHAT; what++)

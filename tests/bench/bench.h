@@ -13,7 +13,7 @@
 
 #include "schema/base/clock.h"
 
-enum { BENCH_ROUNDS = 21, BENCH_ROUNDS_QUICK = 3, BENCH_CALLS = 32 };
+enum { BENCH_ROUNDS = 21, BENCH_ROUNDS_QUICK = 3, BENCH_CALLS = 16, BENCH_TURN_MS = 5, BENCH_SUBJECTS = 16 };
 
 struct bench_stat {
 	double median, min, max;
@@ -52,11 +52,10 @@ static inline struct bench_stat bench_ratio(const double *above, const double *b
 	return bench_stat(ratio, n);
 }
 
-/* Calls it for `ms` and stores microseconds a call. 0 or what the call failed with. */
-static inline int bench_time(int (*call)(void *ctx), void *ctx, unsigned ms, double *ret_us)
+/* Calls it for `ms` and adds to the time and the number of calls. 0 or what the call failed with. */
+static inline int bench_run(int (*call)(void *ctx), void *ctx, unsigned ms, double *us, double *calls)
 {
 	int64_t begin = clock_monotonic_ns(), end = begin + (int64_t)ms * 1000000, now;
-	size_t calls = 0;
 
 	do {
 		for (int i = 0; i < BENCH_CALLS; i++) {
@@ -64,25 +63,34 @@ static inline int bench_time(int (*call)(void *ctx), void *ctx, unsigned ms, dou
 			if (r)
 				return r;
 		}
-		calls += BENCH_CALLS;
+		*calls += BENCH_CALLS;
 		now = clock_monotonic_ns();
 	} while (now < end);
-	*ret_us = (double)(now - begin) / 1000 / (double)calls;
+	*us += (double)(now - begin) / 1000;
 	return 0;
 }
 
-/* All subjects in turn, `rounds` times, after one that does not count. 0 or -errno with a message. */
+/*
+ * `rounds` times `ms` for each subject, after one round that does not count. Within a round they take turns
+ * of BENCH_TURN_MS, so that a disturbance meets neighbours alike. 0 or -errno with a message.
+ */
 static inline int bench_rounds(struct bench_subject *subject, size_t n, unsigned rounds, unsigned ms)
 {
 	for (unsigned round = 0; round <= rounds; round++) {
-		for (size_t i = 0; i < n; i++) {
-			int r = bench_time(subject[i].call, subject[i].ctx, round ? ms : 1,
-				&subject[i].us[round ? round - 1 : 0]);
-			if (r) {
-				fprintf(stderr, "%s: %s\n", subject[i].what, strerror(-r));
-				return r;
+		double us[BENCH_SUBJECTS] = { 0 }, calls[BENCH_SUBJECTS] = { 0 };
+
+		for (unsigned done = 0; done < ms; done += BENCH_TURN_MS) {
+			for (size_t i = 0; i < n; i++) {
+				int r = bench_run(
+					subject[i].call, subject[i].ctx, BENCH_TURN_MS, &us[i], &calls[i]);
+				if (r) {
+					fprintf(stderr, "%s: %s\n", subject[i].what, strerror(-r));
+					return r;
+				}
 			}
 		}
+		for (size_t i = 0; round && i < n; i++)
+			subject[i].us[round - 1] = us[i] / calls[i];
 	}
 	return 0;
 }
