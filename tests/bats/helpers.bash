@@ -43,15 +43,15 @@ setup_memfs() {
 
 # Our processes of this test, by what they were started with.
 memfs_pids() {
-	local link pid
-	for link in /proc/[0-9]*/exe; do
-		[[ $(readlink "$link" 2>/dev/null) == "$(realpath "$MEMFS_BUILD")"/* ]] || continue
-		pid=${link//[!0-9]/}
-		if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$BATS_TEST_TMPDIR/" ||
-			tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF "BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR"; then
+	local exe pid
+	# One find for all: there may be thousands of processes.
+	while read -r exe; do
+		pid=${exe//[!0-9]/}
+		if grep -qzF "$BATS_TEST_TMPDIR/" "/proc/$pid/cmdline" 2>/dev/null ||
+			grep -qzxF "BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR" "/proc/$pid/environ" 2>/dev/null; then
 			echo "$pid"
 		fi
-	done
+	done < <(find /proc/[0-9]*/exe -maxdepth 0 -lname "$(realpath "$MEMFS_BUILD")/*" 2>/dev/null)
 }
 
 # serve_pid, collector_pid [RUN]: as the supervisor wrote them down; supervisor_pid: their parent.
