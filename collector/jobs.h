@@ -18,8 +18,8 @@ struct job {
 int jobs_new(unsigned threads, struct jobs **ret_jobs); /* 0 or -errno */
 
 /*
- * Waits for jobs at work and ends the threads; jobs not yet begun are done without their work having run. jobs_run
- * does the same from then on, jobs_post still works. Takes NULL.
+ * Waits for jobs at work and ends the threads; jobs not yet begun are done without their work having run.
+ * jobs_run does the same from then on, jobs_post still works. Takes NULL.
  */
 void jobs_stop(struct jobs *jobs);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The board: what must be remembered to be known, published by the collector in shared memory and read by serve
- * and the doors without a syscall. A sparse memfd sized once, with one slot for every possible pid; the collector
- * maps it writable, readers map it read-only through a descriptor that cannot write.
+ * The board: what must be remembered to be known, published by the collector in shared memory and read by
+ * serve and the doors without a syscall. A sparse memfd sized once, with one slot for every possible pid; the
+ * collector maps it writable, readers map it read-only through a descriptor that cannot write.
  *
- * Each slot is a seqlock: odd while it is written. A reader copies, compares, and gives up after a bounded number
- * of tries (a writer that died in the middle leaves it odd). All words are atomics, so that no read is a race.
- * Nothing read here is trusted as an index or a length.
+ * Each slot is a seqlock: odd while it is written. A reader copies, compares, and gives up after a bounded
+ * number of tries (a writer that died in the middle leaves it odd). All words are atomics, so that no read is
+ * a race. Nothing read here is trusted as an index or a length.
  */
 #pragma once
 
@@ -18,11 +18,11 @@
 #include "schema/settings.h"
 
 enum {
-	BOARD_PIDS = 4194304,    /* the kernel's PID_MAX_LIMIT on 64 bits */
-	BOARD_RING = 65536,      /* events; a power of two */
-	BOARD_NEWS = 8192,       /* entries; a power of two */
+	BOARD_PIDS = 4194304, /* the kernel's PID_MAX_LIMIT on 64 bits */
+	BOARD_RING = 65536,   /* events; a power of two */
+	BOARD_NEWS = 8192,    /* entries; a power of two */
 	BOARD_NEWS_TEXT = 200,
-	BOARD_COMM = 16,         /* TASK_COMM_LEN, with its NUL */
+	BOARD_COMM = 16, /* TASK_COMM_LEN, with its NUL */
 	BOARD_READ_TRIES = 64,
 };
 
@@ -31,7 +31,7 @@ enum board_event_kind {
 	BOARD_BIRTH = 1, /* first seen */
 	BOARD_EXEC,      /* comm, and perhaps owner, changed */
 	BOARD_COMM_CHANGE,
-	BOARD_OWNER,     /* uid or gid changed */
+	BOARD_OWNER, /* uid or gid changed */
 	BOARD_DEATH,
 };
 
@@ -43,17 +43,26 @@ struct board_event {
 
 /* What people are told in `events`: a second ring, with words. */
 enum board_news_kind {
-	NEWS_START, NEWS_EXIT, NEWS_GROWTH, NEWS_LEAK, NEWS_TIER, NEWS_ADVICE, NEWS_ALERT, NEWS_NODE, NEWS_CONFIG,
-	NEWS_DROPPED, N_NEWS_KINDS,
+	NEWS_START,
+	NEWS_EXIT,
+	NEWS_GROWTH,
+	NEWS_LEAK,
+	NEWS_TIER,
+	NEWS_ADVICE,
+	NEWS_ALERT,
+	NEWS_NODE,
+	NEWS_CONFIG,
+	NEWS_DROPPED,
+	N_NEWS_KINDS,
 };
 extern const char *const board_news_kind_name[N_NEWS_KINDS];
 
 struct board_news {
-	uint64_t seq;                /* assigned by board_push_news, from 1, without gaps */
-	int64_t time_ns;             /* epoch */
-	uint32_t kind;               /* enum board_news_kind */
-	uint32_t pid;                /* the subject; 0: the node */
-	char text[BOARD_NEWS_TEXT];  /* escaped, one line, NUL-terminated */
+	uint64_t seq;               /* assigned by board_push_news, from 1, without gaps */
+	int64_t time_ns;            /* epoch */
+	uint32_t kind;              /* enum board_news_kind */
+	uint32_t pid;               /* the subject; 0: the node */
+	char text[BOARD_NEWS_TEXT]; /* escaped, one line, NUL-terminated */
 };
 
 /* A signed rate per second, bytes or count; RATE_UNKNOWN while the process is younger than the window. */
@@ -63,15 +72,15 @@ struct board_news {
 struct board_process {
 	uint32_t pid;
 	uint32_t ppid;
-	uint32_t uid, gid;      /* real */
+	uint32_t uid, gid; /* real */
 	uint32_t threads;
-	char state;             /* /proc's letter */
+	char state; /* /proc's letter */
 	bool kernel_thread;
 	char comm[BOARD_COMM];
 	uint64_t start_ticks;
-	int64_t start_ns;       /* epoch */
-	int64_t sampled_ns;     /* epoch: when values were read or found unchanged */
-	int64_t measured_ns;    /* epoch: when pss, uss, dirty were measured; 0 never */
+	int64_t start_ns;    /* epoch */
+	int64_t sampled_ns;  /* epoch: when values were read or found unchanged */
+	int64_t measured_ns; /* epoch: when pss, uss, dirty were measured; 0 never */
 	struct process_values values;
 	int64_t rate[N_PROCESS_RATES][N_WINDOWS];
 };
@@ -84,12 +93,12 @@ struct board_system {
 
 /* The collector's own health. */
 struct board_health {
-	uint64_t generation;    /* ticks since the board was made; never goes back */
-	int64_t tick_ns;        /* CLOCK_MONOTONIC of the last tick: its age tells whether the collector lives */
+	uint64_t generation; /* ticks since the board was made; never goes back */
+	int64_t tick_ns;     /* CLOCK_MONOTONIC of the last tick: its age tells whether the collector lives */
 	uint32_t collector_pid;
 	uint32_t interval_ms;
-	uint64_t tick_us;       /* the whole tick: sweep, rates, board, hand-over to history */
-	uint64_t sweep_us;      /* reading of /proc alone */
+	uint64_t tick_us;  /* the whole tick: sweep, rates, board, hand-over to history */
+	uint64_t sweep_us; /* reading of /proc alone */
 	uint64_t processes;
 	uint64_t history_bytes; /* size of the database with its WAL; 0 while history is absent */
 	uint64_t dropped;       /* ticks or events lost, of any kind */
@@ -114,8 +123,9 @@ void board_unmap(struct board *board);
 
 /* --- Writing: the collector alone --- */
 /*
- * The first call of a writer. Makes whole what a predecessor that was killed left half-written (a process that it was
- * writing is not on the board then) and stores its health, zeros on a new board. Rings go on where they stood.
+ * The first call of a writer. Makes whole what a predecessor that was killed left half-written (a process
+ * that it was writing is not on the board then) and stores its health, zeros on a new board. Rings go on
+ * where they stood.
  */
 void board_take_over(struct board *board, struct board_health *ret_health);
 void board_write_process(struct board *board, const struct board_process *process);
@@ -143,8 +153,8 @@ uint32_t board_next_pid(const struct board *board, uint32_t from);
 uint64_t board_event_head(const struct board *board);
 
 /*
- * The event with number seq. BOARD_ABSENT: not there yet. BOARD_BUSY: overwritten since; the reader lost events
- * and must look at everything anew.
+ * The event with number seq. BOARD_ABSENT: not there yet. BOARD_BUSY: overwritten since; the reader lost
+ * events and must look at everything anew.
  */
 enum board_outcome board_read_event(const struct board *board, uint64_t seq, struct board_event *ret);
 
@@ -157,5 +167,6 @@ uint64_t board_news_head(const struct board *board);
 /* News number seq; outcomes as for board_read_event. */
 enum board_outcome board_read_news(const struct board *board, uint64_t seq, struct board_news *ret);
 
-/* Sleeps (futex on the mapping) until the newest news is beyond seq, or timeout_ms passed, or a signal came. */
+/* Sleeps (futex on the mapping) until the newest news is beyond seq, or timeout_ms passed, or a signal came.
+ */
 void board_wait_news(const struct board *board, uint64_t seq, int timeout_ms);

@@ -86,7 +86,8 @@ static inline void process_values_set(struct process_values *values, enum proces
 	values->present |= UINT64_C(1) << id;
 }
 
-/* The row of that source whose key is `key`; -1 where no metric wants it. One hash lookup: parsers ask per line. */
+/* The row of that source whose key is `key`; -1 where no metric wants it. One hash lookup: parsers ask per
+ * line. */
 int metric_find(const struct metric_list *list, enum metric_source source, struct span key);
 
 /* The row by name, "rss"; -1 where there is none. */
@@ -100,7 +101,7 @@ void metric_value_render(struct buf *out, const struct metric *metric, uint64_t 
 
 /* The windows of rates, the same at every level. */
 enum metric_window { WINDOW_1S, WINDOW_10S, WINDOW_1M, WINDOW_10M, N_WINDOWS };
-extern const char *const metric_window_name[N_WINDOWS];    /* "1s" ... */
+extern const char *const metric_window_name[N_WINDOWS]; /* "1s" ... */
 extern const unsigned metric_window_seconds[N_WINDOWS];
 
 /*

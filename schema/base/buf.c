@@ -99,7 +99,8 @@ void buf_put_escaped(struct buf *buf, const char *bytes, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)bytes[i];
 		if (c < 0x20 || c == 0x7f || c == '\\') {
-			const char octal[] = { '\\', (char)('0' + (c >> 6)), (char)('0' + (c >> 3 & 7)), (char)('0' + (c & 7)) };
+			const char octal[] = { '\\', (char)('0' + (c >> 6)), (char)('0' + (c >> 3 & 7)),
+				(char)('0' + (c & 7)) };
 			buf_put(buf, octal, sizeof(octal));
 		} else {
 			buf_putc(buf, (char)c);

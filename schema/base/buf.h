@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A text buffer that grows, or one that fills a caller's array. Appending never fails at the call: a buffer that
- * ran out of room remembers it, and whoever uses the bytes asks buf_error() once.
+ * A text buffer that grows, or one that fills a caller's array. Appending never fails at the call: a buffer
+ * that ran out of room remembers it, and whoever uses the bytes asks buf_error() once.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct buf {
 	bool failed; /* something did not fit, or memory ran out */
 };
 
-#define BUF_INIT ((struct buf) { 0 })
+#define BUF_INIT         ((struct buf) { 0 })
 #define BUF_FIXED(array) ((struct buf) { .data = (array), .cap = sizeof(array), .fixed = true })
 
 void buf_deinit(struct buf *buf); /* frees what the buffer owns; leaves it empty */
@@ -32,7 +32,8 @@ static inline void buf_clear(struct buf *buf)
 	buf->failed = false;
 }
 
-/* Room for n more bytes at the end, for a caller that writes them itself and adds to len; NULL where there is none. */
+/* Room for n more bytes at the end, for a caller that writes them itself and adds to len; NULL where there is
+ * none. */
 char *buf_reserve(struct buf *buf, size_t n);
 
 void buf_put(struct buf *buf, const void *bytes, size_t n);

@@ -59,10 +59,10 @@ static inline void close_fd(int *fd)
 	*fd = -1;
 }
 
-#define steal_ptr(p)                   \
-	__extension__({                \
-		__typeof__(p) *pp_ = &(p); \
-		__typeof__(p) v_ = *pp_; \
-		*pp_ = NULL;           \
-		v_;                    \
+#define steal_ptr(p)                                                                                         \
+	__extension__({                                                                                      \
+		__typeof__(p) *pp_ = &(p);                                                                   \
+		__typeof__(p) v_ = *pp_;                                                                     \
+		*pp_ = NULL;                                                                                 \
+		v_;                                                                                          \
 	})

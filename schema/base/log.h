@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line a message on standard error, with the priority prefix that journald reads. Only main programs and the
- * loops they own log; libraries return.
+ * One line a message on standard error, with the priority prefix that journald reads. Only main programs and
+ * the loops they own log; libraries return.
  */
 #pragma once
 
@@ -11,8 +11,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 void log_set(const char *program, enum log_level level);
 
 /*
- * Writes the line in one write(2); no newline in format. Keeps errno. At most 20 lines a second: what is over is
- * counted and told with the next line that passes.
+ * Writes the line in one write(2); no newline in format. Keeps errno. At most 20 lines a second: what is over
+ * is counted and told with the next line that passes.
  */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

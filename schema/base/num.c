@@ -12,7 +12,7 @@ bool num_parse_u64(const char **p, const char *end, uint64_t *ret_value)
 		return false;
 	for (; at < end && *at >= '0' && *at <= '9'; at++) {
 		if (__builtin_mul_overflow(value, 10, &value) ||
-				__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+			__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
 			return false;
 	}
 	*p = at;
@@ -56,7 +56,8 @@ bool num_parse_size(const char *text, size_t len, uint64_t *ret_bytes)
 		return false;
 	if (at < end) {
 		const char *suffix = memchr(suffixes, *at | 0x20, sizeof(suffixes) - 1);
-		if (!suffix || __builtin_mul_overflow(value, UINT64_C(1) << (10 * (suffix - suffixes + 1)), &value))
+		if (!suffix ||
+			__builtin_mul_overflow(value, UINT64_C(1) << (10 * (suffix - suffixes + 1)), &value))
 			return false;
 		at++;
 	}
@@ -72,7 +73,7 @@ bool num_parse_kb(const char *text, size_t len, uint64_t *ret_bytes)
 	uint64_t kb, bytes;
 
 	if (!num_parse_u64(&at, end, &kb) || end - at != 3 || memcmp(at, " kB", 3) ||
-			__builtin_mul_overflow(kb, 1024, &bytes))
+		__builtin_mul_overflow(kb, 1024, &bytes))
 		return false;
 	*ret_bytes = bytes;
 	return true;

@@ -22,7 +22,8 @@ bool num_parse_i64(const char **p, const char *end, int64_t *ret_value);
 /* The whole of [text, text + len) as one decimal number. */
 bool num_parse_whole(const char *text, size_t len, uint64_t *ret_value);
 
-/* The whole of [text, text + len) as a size: digits and an optional K, M, G or T in either case, powers of 1024. */
+/* The whole of [text, text + len) as a size: digits and an optional K, M, G or T in either case, powers of
+ * 1024. */
 bool num_parse_size(const char *text, size_t len, uint64_t *ret_bytes);
 
 /* The whole of [text, text + len) as the kernel's `N kB`, in bytes. */
