@@ -32,15 +32,20 @@ enum door_kind { DOOR_MAIN, DOOR_LIVE, DOOR_SINGLE };
 int fuse_mount_door(
 	const char *dir, enum door_kind kind, const char *name, bool everyone, int *ret_fd, struct err *err);
 
-/* Unmounts; lazy: also while it is in use, or its server is dead. 0 or -errno. */
+/*
+ * Unmounts. lazy: also while it is in use or its server is dead; the connection is aborted, so that nobody
+ * waits for an answer for ever. 0 or -errno.
+ */
 int fuse_unmount_door(const char *dir, bool lazy);
 
 /* Reads the FUSE_INIT that a fresh connection begins with, for every serve to come. 0 or -errno. */
 int fuse_read_init(int fd, struct buf *ret_init);
 
+/* Whether dir is a mount point of memfs, alive or dead. Asks the kernel alone. */
+bool fuse_is_mounted(const char *dir);
+
 enum fuse_mount_state { FUSE_NOT_MOUNTED, FUSE_MOUNTED, FUSE_DEAD };
-/* Whether dir is a mount point of memfs, and whether a server answers it. Asks the kernel alone, never the
- * server. */
+/* The same, and whether a server answers: it is asked, by another process, for a time. */
 enum fuse_mount_state fuse_mount_state(const char *dir);
 
 /* --- serve --- */

@@ -72,7 +72,7 @@ static int run_fusermount(const char *dir, bool lazy)
 
 int fuse_unmount_door(const char *dir, bool lazy)
 {
-	if (!umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)))
+	if (!umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH | MNT_FORCE : 0)))
 		return 0;
 	return errno == EPERM ? run_fusermount(dir, lazy) : -errno;
 }
@@ -113,6 +113,32 @@ static bool is_memfs_line(struct span line, const char *escaped_dir)
 	return false;
 }
 
+bool fuse_is_mounted(const char *dir)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	CLEANUP_BUF struct buf escaped = BUF_INIT;
+	struct proc_root root;
+	struct span rest, line;
+	bool mounted = false;
+
+	for (const char *at = dir; *at; at++) {
+		if (*at == ' ')
+			buf_puts(&escaped, "\\040");
+		else
+			buf_put_escaped(&escaped, at, 1);
+	}
+	buf_putc(&escaped, 0);
+	if (proc_root_init(&root, "/"))
+		return false;
+	if (!proc_read(root.proc, "self/mountinfo", &text)) {
+		rest = (struct span) { text.data, text.len };
+		while (!mounted && span_line(&rest, &line))
+			mounted = is_memfs_line(line, escaped.data);
+	}
+	proc_root_deinit(&root);
+	return mounted;
+}
+
 /*
  * A connection without server answers ENOTCONN at once; a server that is stuck does not answer, so another
  * process asks.
@@ -139,28 +165,5 @@ static enum fuse_mount_state probe(const char *dir)
 
 enum fuse_mount_state fuse_mount_state(const char *dir)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT;
-	CLEANUP_BUF struct buf escaped = BUF_INIT;
-	struct proc_root root;
-	struct span rest, line;
-	bool mounted = false;
-
-	for (const char *at = dir; *at; at++) {
-		if (*at == ' ')
-			buf_puts(&escaped, "\\040");
-		else
-			buf_put_escaped(&escaped, at, 1);
-	}
-	buf_putc(&escaped, 0);
-	if (proc_root_init(&root, "/"))
-		return FUSE_NOT_MOUNTED;
-	if (!proc_read(root.proc, "self/mountinfo", &text)) {
-		rest = (struct span) { text.data, text.len };
-		while (!mounted && span_line(&rest, &line))
-			mounted = is_memfs_line(line, escaped.data);
-	}
-	proc_root_deinit(&root);
-	if (!mounted)
-		return FUSE_NOT_MOUNTED;
-	return probe(dir);
+	return fuse_is_mounted(dir) ? probe(dir) : FUSE_NOT_MOUNTED;
 }

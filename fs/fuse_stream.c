@@ -30,6 +30,7 @@ struct streams {
 	struct doors *doors;
 	pthread_mutex_t lock;
 	struct parked *parked;
+	atomic_bool polled; /* some open stream may have somebody to wake */
 };
 
 int streams_new(struct doors *doors, struct streams **ret)
@@ -39,6 +40,7 @@ int streams_new(struct doors *doors, struct streams **ret)
 	if (!streams)
 		return -ENOMEM;
 	streams->doors = doors;
+	streams->polled = true; /* a predecessor may have left somebody */
 	pthread_mutex_init(&streams->lock, NULL);
 	*ret = streams;
 	return 0;
@@ -187,8 +189,10 @@ void streams_poll(struct streams *streams, fuse_req_t req, struct keep_open *slo
 	bool ready;
 
 	/* First the handle, then the look: news in between wakes once too often, never once too little. */
-	if (poll_handle)
+	if (poll_handle) {
 		atomic_store(&slot->poll_handle, poll_handle);
+		atomic_store(&streams->polled, true);
+	}
 	ready = board_news_head(streams->doors->view->board) >= slot->next_seq;
 	fuse_reply_poll(req, ready ? POLLIN | POLLRDNORM : 0);
 }
@@ -199,8 +203,11 @@ static void wake_poller(void *ctx, struct keep_open *slot)
 	struct doors *doors = streams->doors;
 	int fd = doors->main.kind == DOOR_SINGLE ? doors->main.fd : doors->live.fd;
 
-	if (!slot->next_seq || board_news_head(doors->view->board) < slot->next_seq)
+	if (!slot->next_seq || board_news_head(doors->view->board) < slot->next_seq) {
+		if (slot->poll_handle)
+			atomic_store(&streams->polled, true);
 		return;
+	}
 	uint64_t handle = atomic_exchange(&slot->poll_handle, 0);
 	if (!handle)
 		return;
@@ -250,7 +257,9 @@ static void *watch_news(void *ctx)
 
 	for (;;) {
 		answer_parked(streams);
-		opens_each(streams->doors->opens, wake_poller, streams);
+		if (atomic_exchange(&streams->polled, false))
+			opens_each(streams->doors->opens, wake_poller, streams);
+		opens_tidy(streams->doors->opens);
 		board_wait_news(board, seen, WAKE_MS);
 		seen = board_news_head(board);
 	}

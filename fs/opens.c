@@ -10,12 +10,19 @@
 #include "fs/keep.h"
 #include "schema/base/clock.h"
 
-enum { SLOT_FREE, SLOT_OPEN };
-enum { PAGE = 4096, LENGTHS = 4096, INDEX_BITS = 12 };
+enum { SLOT_FREE, SLOT_OPEN, SLOT_CLEARING };
+enum { PAGE = 4096, LENGTHS = 4096, INDEX_BITS = 12, KEPT_BYTES = 65536 };
+
+/*
+ * Memory of a large snapshot is given back some time after its release, and its place is not used before: a
+ * predecessor that was killed while it gave memory back may be doing so still, in the kernel.
+ */
+static const int64_t clearing_ns = INT64_C(5000000000);
 _Static_assert(1 << INDEX_BITS == KEEP_OPENS, "a handle holds the index of a slot");
 
 struct opens {
 	struct keep *keep;
+	int64_t began_ns; /* CLOCK_MONOTONIC */
 	pthread_mutex_t lock;
 	uint32_t n_used;
 	uint16_t used[KEEP_OPENS]; /* slots with bytes, ascending by offset */
@@ -34,8 +41,8 @@ static uint64_t room(uint64_t len)
 
 static bool is_sound(const struct keep_open *slot)
 {
-	return slot->state == SLOT_OPEN && slot->offset % PAGE == 0 && slot->len <= KEEP_OPENS_BYTES &&
-	       slot->offset <= KEEP_OPENS_BYTES - slot->len;
+	return (slot->state == SLOT_OPEN || slot->state == SLOT_CLEARING) && slot->offset % PAGE == 0 &&
+	       slot->len <= KEEP_OPENS_BYTES && slot->offset <= KEEP_OPENS_BYTES - slot->len;
 }
 
 static void insert_used(struct opens *opens, uint16_t index)
@@ -54,6 +61,7 @@ int opens_new(struct keep *keep, struct opens **ret)
 	if (!opens)
 		return -ENOMEM;
 	opens->keep = keep;
+	opens->began_ns = clock_monotonic_ns();
 	pthread_mutex_init(&opens->lock, NULL);
 	for (unsigned i = KEEP_OPENS; i--;) {
 		if (!is_sound(&keep->open[i])) {
@@ -176,23 +184,45 @@ int opens_read(struct opens *opens, uint64_t handle, size_t offset, size_t size,
 	return 0;
 }
 
+/* The lock is held. */
+static void free_slot(struct opens *opens, uint16_t index)
+{
+	opens->keep->open[index].state = SLOT_FREE;
+	opens->free[opens->n_free++] = index;
+	for (uint32_t i = 0; i < opens->n_used; i++) {
+		if (opens->used[i] != index)
+			continue;
+		memmove(&opens->used[i], &opens->used[i + 1], (--opens->n_used - i) * sizeof(*opens->used));
+		break;
+	}
+}
+
 void opens_release(struct opens *opens, uint64_t handle)
 {
 	pthread_mutex_lock(&opens->lock);
 	struct keep_open *slot = opens_get(opens, handle);
-	if (slot) {
-		slot->state = SLOT_FREE;
-		opens->free[opens->n_free++] = (uint16_t)(handle % KEEP_OPENS);
-		for (uint32_t i = 0; i < opens->n_used; i++) {
-			if (opens->used[i] != handle % KEEP_OPENS)
-				continue;
-			memmove(&opens->used[i], &opens->used[i + 1],
-				(--opens->n_used - i) * sizeof(*opens->used));
-			/* Gives the memory back: a large table is read once. */
-			if (slot->len > PAGE)
-				madvise(opens->keep->open_bytes + slot->offset, room(slot->len), MADV_REMOVE);
-			break;
-		}
+	if (slot && slot->len > KEPT_BYTES) {
+		slot->time_ns = clock_monotonic_ns();
+		slot->state = SLOT_CLEARING;
+	} else if (slot) {
+		free_slot(opens, (uint16_t)(handle % KEEP_OPENS));
+	}
+	pthread_mutex_unlock(&opens->lock);
+}
+
+void opens_tidy(struct opens *opens)
+{
+	int64_t now = clock_monotonic_ns();
+
+	pthread_mutex_lock(&opens->lock);
+	for (uint32_t i = opens->n_used; i--;) {
+		uint16_t index = opens->used[i];
+		struct keep_open *slot = &opens->keep->open[index];
+		if (slot->state != SLOT_CLEARING || now - slot->time_ns < clearing_ns ||
+			now - opens->began_ns < clearing_ns)
+			continue;
+		madvise(opens->keep->open_bytes + slot->offset, room(slot->len), MADV_REMOVE);
+		free_slot(opens, index);
 	}
 	pthread_mutex_unlock(&opens->lock);
 }

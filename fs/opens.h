@@ -40,6 +40,9 @@ int opens_read(struct opens *opens, uint64_t handle, size_t offset, size_t size,
 
 void opens_release(struct opens *opens, uint64_t handle);
 
+/* Gives back the memory of large snapshots released a while ago; to be called about once a second. */
+void opens_tidy(struct opens *opens);
+
 /* The length of the last snapshot of a node id; -1 where none is remembered. */
 int64_t opens_last_length(struct opens *opens, uint64_t id);
 void opens_remember_length(struct opens *opens, uint64_t id, size_t len);

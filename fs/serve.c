@@ -2,8 +2,8 @@
 #include "fs/serve.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,9 +116,39 @@ static int init_view(struct serve *serve)
 	return 0;
 }
 
-static void send_message(char message)
+static void send_message(enum serve_message_kind kind)
 {
-	send(SERVE_FD_LINK, &message, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	struct serve_message message = { .kind = kind, .tid = gettid() };
+	send(SERVE_FD_LINK, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Stands for the life of this process, see serve.h. */
+static void *live(void *ctx)
+{
+	sem_t *told = ctx;
+
+	send_message(SERVE_LIFE);
+	sem_post(told);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int start_life(void)
+{
+	pthread_t thread;
+	sem_t told;
+	int r;
+
+	sem_init(&told, 0, 0);
+	r = pthread_create(&thread, NULL, live, &told);
+	if (!r) {
+		while (sem_wait(&told) && errno == EINTR) {
+			/* Again. */
+		}
+	}
+	sem_destroy(&told);
+	return -r;
 }
 
 /* Waits for the end of the main session, in a thread of its own. */
@@ -128,7 +158,7 @@ static void *watch_doors(void *ctx)
 
 	doors_join(serve->doors);
 	send_message(SERVE_UNMOUNTED);
-	_exit(SERVE_EXIT_UNMOUNTED);
+	_exit(EXIT_SUCCESS);
 }
 
 /*
@@ -137,15 +167,16 @@ static void *watch_doors(void *ctx)
  */
 static void answer_pings(struct serve *serve)
 {
-	char message;
+	struct serve_message message;
 
 	for (;;) {
-		ssize_t n = recv(SERVE_FD_LINK, &message, 1, 0);
+		ssize_t n = recv(SERVE_FD_LINK, &message, sizeof(message), 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			pause();
-		else if (message == SERVE_PING && doors_busy_ns(serve->doors) < INT64_C(1000000000) * STUCK_S)
+		else if (message.kind == SERVE_PING &&
+			 doors_busy_ns(serve->doors) < INT64_C(1000000000) * STUCK_S)
 			send_message(SERVE_PING);
 	}
 }
@@ -184,24 +215,28 @@ int serve_main(int argc, char **argv)
 	pthread_t thread;
 
 	if (!serve)
-		return SERVE_EXIT_FAILED;
+		return EXIT_FAILURE;
 	prctl(PR_SET_NAME, "memfs-serve");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	serve->options = OPTIONS_INIT;
 	for (int i = 0; i < argc; i++) {
 		if (options_set(&serve->options, argv[i], &err)) {
 			log_error("%s", err.reason);
-			return SERVE_EXIT_FAILED;
+			return EXIT_FAILURE;
 		}
 	}
 	log_set("memfs-serve", (enum log_level)serve->options.log_level);
-	int r = start(serve);
+	int r = start_life();
+	if (!r)
+		r = start(serve);
+	if (r > 0)
+		send_message(SERVE_REMOUNT);
 	if (r) {
 		log_error("cannot serve: %s", r > 0 ? "the connection cannot be taken over" : strerror(-r));
-		return r > 0 ? SERVE_EXIT_REMOUNT : SERVE_EXIT_FAILED;
+		return EXIT_FAILURE;
 	}
 	if (pthread_create(&thread, NULL, watch_doors, serve))
-		return SERVE_EXIT_FAILED;
+		return EXIT_FAILURE;
 	send_message(SERVE_READY);
 	answer_pings(serve);
 	return 0;

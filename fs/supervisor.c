@@ -93,9 +93,10 @@ static void child_ended(struct supervisor *supervisor, struct child *child)
 	int64_t now = clock_monotonic_ns();
 
 	log_info("%s pid=%d ended status=%d", child->name, (int)child->pid, status);
+	if (child == &supervisor->serve && status < 0 && supervisor->n_lingering < LINGERING_MAX)
+		supervisor->lingering[supervisor->n_lingering++] =
+			(struct lingering) { child->pid, child->start_ticks };
 	child_forget(child);
-	if (child == &supervisor->serve && status == SERVE_EXIT_REMOUNT)
-		supervisor->remount = true;
 	if (child == &supervisor->collector && status == COLLECTOR_EXIT_IN_USE && supervisor->ready >= 0) {
 		fail(supervisor,
 			"the state directory is in use by another collector (give each mount its own state=)");
@@ -138,17 +139,27 @@ static void announce_ready(struct supervisor *supervisor)
 
 static void on_link(struct supervisor *supervisor)
 {
-	char message;
+	struct serve_message message;
 
-	if (recv(supervisor->serve.link, &message, 1, MSG_DONTWAIT) != 1) {
+	if (recv(supervisor->serve.link, &message, sizeof(message), MSG_DONTWAIT) != sizeof(message)) {
 		epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->serve.link, NULL);
 		return;
 	}
 	supervisor->serve.answered_ns = clock_monotonic_ns();
-	if (message == SERVE_READY)
+	switch (message.kind) {
+	case SERVE_LIFE:
+		child_watch_life(supervisor, message.tid);
+		break;
+	case SERVE_READY:
 		supervisor->serve.ready = true;
-	else if (message == SERVE_UNMOUNTED)
+		break;
+	case SERVE_UNMOUNTED:
 		supervisor->stopping = supervisor->unmounted = true;
+		break;
+	case SERVE_REMOUNT:
+		supervisor->remount = true;
+		break;
+	}
 }
 
 static void on_collector_pipe(struct supervisor *supervisor)
@@ -167,7 +178,7 @@ static void on_timer(struct supervisor *supervisor)
 	struct child *serve = &supervisor->serve, *children[] = { serve, &supervisor->collector };
 	int64_t now = clock_monotonic_ns();
 	uint64_t ticks;
-	const char ping = SERVE_PING;
+	const struct serve_message ping = { .kind = SERVE_PING };
 
 	if (read(supervisor->timer, &ticks, sizeof(ticks)) < 0) {
 		/* Set anew meanwhile. */
@@ -179,11 +190,19 @@ static void on_timer(struct supervisor *supervisor)
 	}
 	if (!serve->pid)
 		return;
-	send(serve->link, &ping, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send(serve->link, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (now - serve->answered_ns > STUCK_MS * MS) {
 		log_error("serve pid=%d has not answered for %d ms: replacing it", (int)serve->pid, STUCK_MS);
 		kill(serve->pid, SIGKILL);
-		serve->answered_ns = now;
+		child_ended(supervisor, serve);
+	}
+}
+
+static void forget_lingering(struct supervisor *supervisor, pid_t pid)
+{
+	for (unsigned i = 0; i < supervisor->n_lingering; i++) {
+		if (supervisor->lingering[i].pid == pid)
+			supervisor->lingering[i--] = supervisor->lingering[--supervisor->n_lingering];
 	}
 }
 
@@ -205,6 +224,7 @@ static void on_signal(struct supervisor *supervisor)
 		if (child.si_pid == supervisor->serve.pid || child.si_pid == supervisor->collector.pid)
 			return;
 		waitpid(child.si_pid, NULL, WNOHANG);
+		forget_lingering(supervisor, child.si_pid);
 	}
 }
 
@@ -225,7 +245,7 @@ static void dispatch_ends(struct supervisor *supervisor, int fd)
 {
 	if (supervisor->stopping)
 		return;
-	if (fd == supervisor->serve.pidfd)
+	if (fd >= 0 && (fd == supervisor->serve.pidfd || fd == supervisor->serve.life))
 		child_ended(supervisor, &supervisor->serve);
 	else if (fd == supervisor->collector.pidfd)
 		child_ended(supervisor, &supervisor->collector);

@@ -24,9 +24,11 @@ enum { COLLECTOR_EXIT_IN_USE = 3 }; /* another one has the state directory */
 
 struct child {
 	const char *name;
-	pid_t pid; /* 0: none */
-	int pidfd; /* readable when its first thread has ended, even while others are stuck in the kernel */
-	int link;  /* serve: messages; collector: the pipe that says it is ready */
+	pid_t pid;            /* 0: none */
+	uint64_t start_ticks; /* of the pid: tells its users apart */
+	int pidfd;            /* readable when it has ended */
+	int life; /* serve: the same, sooner: readable when it was killed, though it lingers in the kernel */
+	int link; /* serve: messages; collector: the pipe that says it is ready */
 	int64_t started_ns;  /* CLOCK_MONOTONIC */
 	int64_t answered_ns; /* serve: its last ping */
 	unsigned failures;   /* ends in a row before it was ready */
@@ -34,7 +36,14 @@ struct child {
 	bool ready;
 	bool ours; /* a child of this process, to be reaped */
 };
-#define CHILD_INIT(text) ((struct child) { .name = (text), .pidfd = -1, .link = -1 })
+#define CHILD_INIT(text) ((struct child) { .name = (text), .pidfd = -1, .life = -1, .link = -1 })
+
+/* Serves that were killed and are not wholly gone: one of them may be the last to have the connection. */
+enum { LINGERING_MAX = 16 };
+struct lingering {
+	pid_t pid;
+	uint64_t start_ticks;
+};
 
 struct supervisor {
 	struct options options;
@@ -46,6 +55,8 @@ struct supervisor {
 	int state_fd;                /* RUN/state */
 	int main_fd, live_fd, init_fd, keep_fd, board_fd, board_read_fd, control_fd;
 	struct child serve, collector;
+	struct lingering lingering[LINGERING_MAX];
+	unsigned n_lingering;
 	int epoll, signals, timer, ready; /* ready: pipe to whoever waits for the mount; -1 told */
 	bool left_mount; /* a predecessor in this run directory had the same mount: it may be dying still */
 	bool stopping, unmounted, remount;
@@ -61,8 +72,8 @@ int supervise(const struct options *options, int ready_fd);
 /* --- supervisor_child.c --- */
 int child_start_serve(struct supervisor *supervisor);
 int child_start_collector(struct supervisor *supervisor);
-/* A descriptor that becomes readable when the first thread of a process has ended. -1 with errno. */
-int child_open_pidfd(pid_t pid);
+/* Watches a thread of serve, whose end is serve's. */
+int child_watch_life(struct supervisor *supervisor, pid_t tid);
 /* Watches a process that another supervisor started. */
 int child_adopt(struct child *child, pid_t pid);
 void child_forget(struct child *child);
@@ -76,6 +87,9 @@ void place_unmount(struct supervisor *supervisor);
 void place_clean(struct supervisor *supervisor); /* what would be left in the run directory */
 
 /* --- supervisor_adopt.c --- */
+
+/* When a process started, in the kernel's ticks; 0 where it runs no more. */
+uint64_t adopt_start_of(pid_t pid);
 
 /* Writes RUN/state, so that the next supervisor finds this one's children. */
 void adopt_record(const struct supervisor *supervisor);

@@ -4,6 +4,7 @@
  * finds them by RUN/state, takes copies of their descriptors (pidfd_getfd), and goes on with the same mount
  * and the same board: no reader notices.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,15 +27,22 @@
 #include "schema/proc/pid_stat.h"
 #include "schema/proc/root.h"
 
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL /* Linux 6.9 */
+#endif
+
 enum { STOP_MS = 10000, BEGIN_MS = 1000, POLL_MS = 2, RECORD_BYTES = 4 * PATH_MAX };
 
 struct remains {
-	pid_t serve, collector; /* 0: none that lives */
-	uint64_t serve_start, collector_start;
+	struct lingering
+		serve[LINGERING_MAX + 1]; /* of which something is left; the last one started first */
+	unsigned n_serves;
+	pid_t collector; /* 0: none that lives */
+	uint64_t collector_start;
 	bool same_mount, same_collector; /* as these options want them */
 };
 
-static uint64_t start_of(pid_t pid)
+uint64_t adopt_start_of(pid_t pid)
 {
 	struct proc_root root;
 	struct pid_stat stat = { 0 };
@@ -49,6 +57,44 @@ static uint64_t start_of(pid_t pid)
 		pid_stat_parse(&stat, text, len);
 	proc_root_deinit(&root);
 	return stat.state == 'Z' ? 0 : stat.start_ticks;
+}
+
+/*
+ * A thread of a process that has its descriptors still: of one that was killed it may be the one that waits
+ * in the kernel for a request, and with it the connection can be rescued. 0 where there is none.
+ */
+static pid_t living_thread(pid_t pid, uint64_t start)
+{
+	CLEANUP_CLOSEDIR DIR *tasks = NULL;
+	struct proc_root root;
+	const struct dirent *entry;
+	char path[32];
+	pid_t found = 0;
+
+	if (adopt_start_of(pid) == start)
+		return pid;
+	if (proc_root_init(&root, "/"))
+		return 0;
+	snprintf(path, sizeof(path), "%d/task", (int)pid);
+	int fd = openat(root.proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && !(tasks = fdopendir(fd)))
+		close(fd);
+	while (tasks && !found && (entry = readdir(tasks))) {
+		char file[300], text[1024];
+		size_t len;
+		struct pid_stat stat;
+		snprintf(file, sizeof(file), "%s/stat", entry->d_name);
+		if (*entry->d_name == '.' || proc_read_short(dirfd(tasks), file, text, sizeof(text), &len) ||
+			!pid_stat_parse(&stat, text, len))
+			continue;
+		/* The leader tells whether it is the process that was written down. */
+		if ((pid_t)stat.pid == pid && stat.start_ticks != start)
+			break;
+		if (stat.state != 'Z' && stat.state != 'X')
+			found = (pid_t)stat.pid;
+	}
+	proc_root_deinit(&root);
+	return found;
 }
 
 /* What the mount must have in common to be gone on with, and what the collector. */
@@ -72,9 +118,12 @@ void adopt_record(const struct supervisor *supervisor)
 	struct buf text = BUF_FIXED(record);
 
 	buf_printf(&text, "serve %d %llu\n", (int)supervisor->serve.pid,
-		(unsigned long long)start_of(supervisor->serve.pid));
+		(unsigned long long)supervisor->serve.start_ticks);
 	buf_printf(&text, "collector %d %llu\n", (int)supervisor->collector.pid,
-		(unsigned long long)start_of(supervisor->collector.pid));
+		(unsigned long long)supervisor->collector.start_ticks);
+	for (unsigned i = 0; i < supervisor->n_lingering; i++)
+		buf_printf(&text, "lingering %d %llu\n", (int)supervisor->lingering[i].pid,
+			(unsigned long long)supervisor->lingering[i].start_ticks);
 	buf_puts(&text, "mount ");
 	put_mount_key(&supervisor->options, &text);
 	buf_puts(&text, "\ncollected ");
@@ -86,7 +135,7 @@ void adopt_record(const struct supervisor *supervisor)
 		log_warning("%s/state cannot be written: %s", supervisor->options.run, strerror(errno));
 }
 
-/* A pid that still is the process that was written down, else 0. */
+/* The process that was written down; 0 where nothing of it is left. */
 static pid_t read_process(struct span value, uint64_t *ret_start)
 {
 	struct span pid_word, start_word;
@@ -95,7 +144,7 @@ static pid_t read_process(struct span value, uint64_t *ret_start)
 	if (!span_word(&value, &pid_word) || !span_word(&value, &start_word) ||
 		!num_parse_whole(pid_word.p, pid_word.n, &pid) ||
 		!num_parse_whole(start_word.p, start_word.n, &start) || !pid || !start || pid > INT_MAX ||
-		start_of((pid_t)pid) != start)
+		!living_thread((pid_t)pid, start))
 		return 0;
 	*ret_start = start;
 	return (pid_t)pid;
@@ -117,14 +166,18 @@ static bool read_remains(const struct supervisor *supervisor, struct remains *re
 	buf_putc(&collector, 0);
 	*ret = (struct remains) { 0 };
 	for (struct kv_cursor cursor = kv_begin(bytes, (size_t)n); kv_next(&cursor, &key, &value);) {
-		if (span_equals(key, "serve"))
-			ret->serve = read_process(value, &ret->serve_start);
-		else if (span_equals(key, "collector"))
+		if (span_equals(key, "serve") || span_equals(key, "lingering")) {
+			struct lingering *serve = &ret->serve[ret->n_serves];
+			if (ret->n_serves <= LINGERING_MAX &&
+				(serve->pid = read_process(value, &serve->start_ticks)))
+				ret->n_serves++;
+		} else if (span_equals(key, "collector")) {
 			ret->collector = read_process(value, &ret->collector_start);
-		else if (span_equals(key, "mount"))
+		} else if (span_equals(key, "mount")) {
 			ret->same_mount = span_equals(value, mount.data);
-		else if (span_equals(key, "collected"))
+		} else if (span_equals(key, "collected")) {
 			ret->same_collector = span_equals(value, collector.data);
+		}
 	}
 	return true;
 }
@@ -155,17 +208,18 @@ static bool has_begun(pid_t pid, const char *name)
 	return begun;
 }
 
-/* Ends a process and waits for it. */
+/*
+ * Ends a process and waits until it runs no more. What lingers of a serve in the kernel is not waited for: it
+ * goes when the next one answers what it waits for.
+ */
 static void stop(pid_t pid, int signal)
 {
-	CLEANUP_CLOSE int pidfd = child_open_pidfd(pid);
-	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
-
-	if (pidfd < 0)
-		return;
-	syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
-	if (poll(&poll_fd, 1, STOP_MS) != 1)
-		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	kill(pid, signal);
+	for (int waited = 0; adopt_start_of(pid); waited += POLL_MS) {
+		if (waited >= STOP_MS)
+			kill(pid, SIGKILL);
+		poll(NULL, 0, POLL_MS);
+	}
 }
 
 static int copy_fd(int pidfd, int fd)
@@ -196,22 +250,24 @@ static bool is_fuse(int fd)
 	return fd >= 0 && !fstat(fd, &st) && S_ISCHR(st.st_mode);
 }
 
-static void adopt_mount(struct supervisor *supervisor, const struct remains *remains)
+static void adopt_mount(struct supervisor *supervisor, const struct lingering *serve)
 {
-	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, remains->serve, 0);
+	pid_t thread = living_thread(serve->pid, serve->start_ticks);
+	CLEANUP_CLOSE int pidfd =
+		(int)syscall(SYS_pidfd_open, thread, thread == serve->pid ? 0 : PIDFD_THREAD);
 	bool single = supervisor->options.single;
 
-	if (pidfd < 0 || !has_begun(remains->serve, "memfs-serve"))
+	if (pidfd < 0 || (thread == serve->pid && !has_begun(thread, "memfs-serve")))
 		return;
 	supervisor->main_fd = copy_fd(pidfd, SERVE_FD_MAIN);
 	supervisor->live_fd = single ? -1 : copy_fd(pidfd, SERVE_FD_LIVE);
 	supervisor->keep_fd = copy_fd(pidfd, SERVE_FD_KEEP);
 	supervisor->init_fd = copy_fd(pidfd, SERVE_FD_INIT);
 	if (supervisor->board_fd < 0)
-		supervisor->board_fd = writable_board(remains->serve);
+		supervisor->board_fd = writable_board(thread);
 	if (!is_fuse(supervisor->main_fd) || (!single && !is_fuse(supervisor->live_fd)) ||
 		supervisor->keep_fd < 0 || supervisor->init_fd < 0 || supervisor->board_fd < 0 ||
-		fuse_mount_state(supervisor->options.dir) != FUSE_MOUNTED) {
+		!fuse_is_mounted(supervisor->options.dir)) {
 		close_fd(&supervisor->main_fd);
 		close_fd(&supervisor->live_fd);
 		close_fd(&supervisor->keep_fd);
@@ -250,13 +306,17 @@ void adopt_find(struct supervisor *supervisor)
 	if (!read_remains(supervisor, &remains))
 		return;
 	supervisor->left_mount = remains.same_mount;
+	log_debug("found serves=%u collector=%d same_mount=%d same_collector=%d", remains.n_serves,
+		(int)remains.collector, remains.same_mount, remains.same_collector);
+	if (remains.collector && !adopt_start_of(remains.collector))
+		remains.collector = 0;
 	if (remains.collector && remains.same_collector)
 		adopt_collector(supervisor, &remains);
 	else if (remains.collector)
 		stop(remains.collector, SIGTERM);
-	if (remains.serve && remains.same_mount)
-		adopt_mount(supervisor, &remains);
-	/* Its connection is ours now, or dead with it. */
-	if (remains.serve)
-		stop(remains.serve, SIGKILL);
+	for (unsigned i = 0; i < remains.n_serves && remains.same_mount && supervisor->main_fd < 0; i++)
+		adopt_mount(supervisor, &remains.serve[i]);
+	/* Their connection is ours now, or dead with them. */
+	for (unsigned i = 0; i < remains.n_serves; i++)
+		stop(remains.serve[i].pid, SIGKILL);
 }

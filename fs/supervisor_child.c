@@ -37,16 +37,6 @@ struct launch {
 		   */
 };
 
-/*
- * Tells of the end of the first thread alone: a serve killed while its ticker waits in the kernel for a
- * request that it will never answer is not wholly gone before its successor has answered it.
- */
-int child_open_pidfd(pid_t pid)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, PIDFD_THREAD);
-	return fd >= 0 || errno != EINVAL ? fd : (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
 static void drop_privilege(const struct launch *launch)
 {
 	/* Files of other users are not ours to read; a core would hold what was served. */
@@ -101,11 +91,12 @@ static int start(struct supervisor *supervisor, struct child *child, struct laun
 		become(launch);
 	}
 	child->pid = pid;
+	child->start_ticks = adopt_start_of(pid);
 	child->ours = true;
 	child->ready = false;
 	child->start_at_ns = 0;
 	child->started_ns = child->answered_ns = clock_monotonic_ns();
-	child->pidfd = child_open_pidfd(pid);
+	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (child->pidfd < 0)
 		return -errno;
 	adopt_record(supervisor);
@@ -117,6 +108,13 @@ static int watch(struct supervisor *supervisor, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int child_watch_life(struct supervisor *supervisor, pid_t tid)
+{
+	close_fd(&supervisor->serve.life);
+	supervisor->serve.life = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+	return supervisor->serve.life < 0 ? -errno : watch(supervisor, supervisor->serve.life);
 }
 
 int child_start_serve(struct supervisor *supervisor)
@@ -195,10 +193,11 @@ int child_start_collector(struct supervisor *supervisor)
 
 int child_adopt(struct child *child, pid_t pid)
 {
-	child->pidfd = child_open_pidfd(pid);
+	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (child->pidfd < 0)
 		return -errno;
 	child->pid = pid;
+	child->start_ticks = adopt_start_of(pid);
 	child->ours = false;
 	child->ready = true;
 	child->start_at_ns = 0;
@@ -209,6 +208,7 @@ int child_adopt(struct child *child, pid_t pid)
 void child_forget(struct child *child)
 {
 	close_fd(&child->pidfd);
+	close_fd(&child->life);
 	close_fd(&child->link);
 	child->pid = 0;
 	child->ready = false;

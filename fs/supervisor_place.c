@@ -22,7 +22,7 @@
 #include "schema/base/log.h"
 #include "schema/board.h"
 
-enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 5000, POLL_MS = 5 };
+enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 500, POLL_MS = 5 };
 
 static int lock_run(struct supervisor *supervisor, struct err *err)
 {
@@ -190,6 +190,9 @@ static int clear_mount_point(const char *dir, bool dying, struct err *err)
 	for (int i = 0; i < STACKED_MAX; i++) {
 		switch (settled_state(dir, dying)) {
 		case FUSE_MOUNTED:
+			/* Ours, with nobody left who could answer: what waits there waits for ever. */
+			if (dying && !fuse_unmount_door(dir, true))
+				continue;
 			return err_set(err, EBUSY, "a memfs is mounted on %s already", dir);
 		case FUSE_DEAD:
 			log_warning("unmounting the dead mount on %s", dir);

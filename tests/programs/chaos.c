@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chaos MEMFS DIR RUN STATE KILLS [SEED]: kills the processes of a memfs that it mounts itself, at random moments and in every
- * order, while four readers go on; afterwards says what readers saw. Exit 1 where a read failed, was torn, a recorded tick
- * was lost, or something was left behind. The longest wait is printed, never judged.
+ * chaos MEMFS DIR RUN STATE KILLS [SEED]: kills the processes of a memfs that it mounts itself, at random
+ * moments and in every order, while four readers go on; afterwards says what readers saw. Exit 1 where a read
+ * failed, was torn, a recorded tick was lost, or something was left behind. The longest wait is printed,
+ * never judged.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -92,8 +93,9 @@ static void *read_on(void *ctx)
 		took = now_ns() - began;
 		if (len <= 0 || text[len - 1] != '\n' || memchr(text, 0, (size_t)len)) {
 			chaos->failures++;
-			if (chaos->failures <= 20)
-				fprintf(stderr, "%s: %s\n", reader->name, len < 0 ? strerror((int)-len) : "torn or empty");
+			if (chaos->failures <= 4)
+				fprintf(stderr, "%s: %s\n", reader->name,
+					len < 0 ? strerror((int)-len) : "torn or empty");
 		}
 		if (took > chaos->longest_ns)
 			chaos->longest_ns = took;
@@ -122,7 +124,8 @@ static int mount_it(const struct chaos *chaos)
 {
 	char options[1024];
 
-	snprintf(options, sizeof(options), "run=%s,state=%s,node=chaos,interval_ms=200,log_level=2", chaos->run, chaos->state);
+	snprintf(options, sizeof(options), "run=%s,state=%s,node=chaos,interval_ms=200,log_level=3",
+		chaos->run, chaos->state);
 	return run_memfs(chaos, "mount", options);
 }
 
@@ -200,7 +203,8 @@ static void pause_readers(struct chaos *chaos)
 		nap_us(500);
 }
 
-/* Everything dies in the given order: reads may fail then, but a new mount must work at once, nothing stacked. */
+/* Everything dies in the given order: reads may fail then, but a new mount must work at once, nothing
+ * stacked. */
 static int kill_all(struct chaos *chaos, const enum victim order[N_VICTIMS])
 {
 	char text[64];
@@ -218,8 +222,8 @@ static int kill_all(struct chaos *chaos, const enum victim order[N_VICTIMS])
 	if (!r && read_file(chaos->dir, "local/total", text, sizeof(text)) <= 0)
 		r = -1;
 	if (r)
-		fprintf(stderr, "no new mount after killing %s %s %s: %d\n", victim_name[order[0]], victim_name[order[1]],
-				victim_name[order[2]], r);
+		fprintf(stderr, "no new mount after killing %s %s %s: %d\n", victim_name[order[0]],
+			victim_name[order[1]], victim_name[order[2]], r);
 	chaos->paused = false;
 	return r;
 }
@@ -241,8 +245,10 @@ static int count_mounts(const char *dir)
 
 int main(int argc, char **argv)
 {
-	static const enum victim orders[6][N_VICTIMS] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
-	static const char *const names[READERS] = { "local/total", "local/stat", "local/processes", "local/config" };
+	static const enum victim orders[6][N_VICTIMS] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 },
+		{ 2, 0, 1 }, { 2, 1, 0 } };
+	static const char *const names[READERS] = { "local/total", "local/stat", "local/processes",
+		"local/config" };
 	struct chaos chaos = { 0 };
 	struct reader readers[READERS];
 	pthread_t threads[READERS];
@@ -281,7 +287,9 @@ int main(int argc, char **argv)
 		}
 		if (done % 10 == 0)
 			check_history(&chaos);
-		enum victim victim = (enum victim)(rand() % 8 < 4 ? SERVE : rand() % 4 ? COLLECTOR : SUPERVISOR);
+		enum victim victim = (enum victim)(rand() % 8 < 4 ? SERVE
+						   : rand() % 4   ? COLLECTOR
+								  : SUPERVISOR);
 		if (!strike(&chaos, victim))
 			continue;
 		n[victim]++;
@@ -297,7 +305,8 @@ int main(int argc, char **argv)
 		pthread_join(threads[i], NULL);
 	snprintf(live, sizeof(live), "%s/live", chaos.run);
 	if (count_mounts(chaos.dir) != 1 || count_mounts(live) != 1) {
-		fprintf(stderr, "mounts are stacked: %d and %d\n", count_mounts(chaos.dir), count_mounts(live));
+		fprintf(stderr, "mounts are stacked: %d and %d\n", count_mounts(chaos.dir),
+			count_mounts(live));
 		bad = 1;
 	}
 	if (run_memfs(&chaos, "umount", NULL) || count_mounts(chaos.dir) || count_mounts(live)) {
@@ -305,7 +314,7 @@ int main(int argc, char **argv)
 		bad = 1;
 	}
 	printf("kills %d (serve %d collector %d supervisor %d, the rest in threes)\nreads %lld\nfailed %lld\nlost_ticks %d\nlongest_wait_ms %.1f\n",
-			done, n[SERVE], n[COLLECTOR], n[SUPERVISOR], chaos.reads, chaos.failures, chaos.lost_ticks,
-			(double)chaos.longest_ns / 1e6);
+		done, n[SERVE], n[COLLECTOR], n[SUPERVISOR], chaos.reads, chaos.failures, chaos.lost_ticks,
+		(double)chaos.longest_ns / 1e6);
 	return bad || chaos.failures || chaos.lost_ticks;
 }
