@@ -110,6 +110,8 @@ static void *serve_requests(void *ctx)
 	}
 	pthread_mutex_unlock(&door->turn);
 	free(buf.mem);
+	if (door->kind == DOOR_LIVE)
+		atomic_store(&door->doors->view->live_lost, true);
 	return NULL;
 }
 

@@ -25,8 +25,9 @@
 
 enum {
 	PING_MS = 1000,
-	STUCK_MS = 5000, /* a serve that has not answered for so long is replaced */
-	BACKOFF_MS = 10, /* doubles with each end before it was ready */
+	STUCK_MS = 5000,   /* a serve that has not answered for so long is replaced */
+	FREE_FAILURES = 3, /* ends before it was ready that do not delay the next start */
+	BACKOFF_MS = 10,   /* doubles with each end before it was ready */
 	BACKOFF_MAX_MS = 2000,
 	STOP_MS = 10000,    /* for the collector to put its history in order */
 	FIRST_FAILURES = 5, /* at the start: then it is no use */
@@ -110,7 +111,7 @@ static void child_ended(struct supervisor *supervisor, struct child *child)
 	}
 	/* At once where it had been well: readers wait. */
 	int64_t wait = 0;
-	for (unsigned i = 0; i < child->failures && wait < BACKOFF_MAX_MS * MS; i++)
+	for (unsigned i = FREE_FAILURES; i < child->failures && wait < BACKOFF_MAX_MS * MS; i++)
 		wait = wait ? 2 * wait : BACKOFF_MS * MS;
 	if (wait)
 		child->start_at_ns = now + wait;

@@ -37,6 +37,7 @@ struct view {
 	const char *mount_dir; /* absolute */
 	const char *live_dir;  /* absolute: the live session; NULL in a single one */
 	const char *state_dir;
+	atomic_bool live_lost; /* somebody unmounted the live session alone */
 	_Atomic unsigned freshness_ms;
 	bool freshness_fixed; /* by an option: the setting does not act */
 	uint32_t pid_max;

@@ -70,7 +70,7 @@ static int status_render(
 		render_age(&seconds, age);
 		render_key(out, "board_age", seconds.data, seconds.len);
 	}
-	render_key_text(out, "live", view->live_dir ? "ok" : "single");
+	render_key_text(out, "live", !view->live_dir ? "single" : view->live_lost ? "dead" : "ok");
 	if (health.history_state == BOARD_HISTORY_ABSENT)
 		render_key_text(out, "history_bytes", "absent");
 	else
