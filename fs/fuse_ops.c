@@ -207,6 +207,15 @@ static void op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *f
 	fuse_reply_none(req);
 }
 
+/* A link below a process leads to its pid, which may be another's once it ended. */
+static bool leads_astray(struct door *door, const struct place *place)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+
+	return door->kind == DOOR_MAIN && place->pid && is_live(tree_node(door->doors->tree, place)) &&
+	       view_open_process(door->doors->view, place, &process);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct door *door = door_of(req);
@@ -217,7 +226,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (!place_of(req, parent, &dir))
 		return;
 	r = tree_lookup(door->doors->tree, door->doors->view, &dir, name, &place);
-	if (!r && !door_shows(door, tree_node(door->doors->tree, &place)))
+	if (!r && (!door_shows(door, tree_node(door->doors->tree, &place)) || leads_astray(door, &place)))
 		r = -ENOENT;
 	if (!r)
 		r = door_attr(door, req, &place, &entry.attr, &entry.attr_timeout);
