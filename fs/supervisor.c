@@ -375,8 +375,8 @@ int supervise(const struct options *options, int ready_fd)
 		log_error("%s", err.reason);
 		tell(supervisor, err.reason);
 		supervisor->exit_status = 1;
-		/* What another one has is not ours to clean. */
-		if (err.code != EBUSY)
+		/* A run directory that another one has is not ours to clean. */
+		if (supervisor->lock >= 0)
 			end(supervisor);
 	} else {
 		loop(supervisor);

@@ -35,10 +35,12 @@ static int lock_run(struct supervisor *supervisor, struct err *err)
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	/* A child that its dead supervisor was just starting has the lock until it sees so. */
 	for (int waited = 0; fcntl(supervisor->lock, F_OFD_SETLK, &lock); waited += POLL_MS) {
-		if (waited >= LOCK_MS)
+		if (waited >= LOCK_MS) {
+			close_fd(&supervisor->lock);
 			return err_set(err, EBUSY,
 				"another memfs runs in %s (give each its own run= and state=)",
 				supervisor->options.run);
+		}
 		poll(NULL, 0, POLL_MS);
 	}
 	snprintf(path, sizeof(path), "%s/state", supervisor->options.run);

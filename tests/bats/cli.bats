@@ -109,3 +109,13 @@ teardown() {
 	run -0 "$MEMFS" umount "$MNT"
 	assert none_left
 }
+
+@test "a mount refused because its run directory is taken leaves that as it is" {
+	setup_memfs
+	mkdir "$BATS_TEST_TMPDIR/second"
+	run -1 "$MEMFS" mount -o "run=$RUN,state=$BATS_TEST_TMPDIR/second/state" "$BATS_TEST_TMPDIR/second"
+	assert_output --partial "$RUN"
+	[[ -S $RUN/control.sock && -f $RUN/state ]] || fail "$(ls -A "$RUN")"
+	run -0 cat "$MNT/local/total"
+	echo 'freshness_ms 100' >"$MNT/local/config"
+}
