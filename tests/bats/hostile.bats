@@ -186,5 +186,5 @@ echo fine
 BASH
 	run unshare --pid --fork --mount-proc --propagation private bash "$dir/inside" "$MEMFS" "$dir" "$BATS_FILE_TMPDIR/named" 3>&-
 	assert_success
-	assert_output fine
+	assert_line fine
 }
