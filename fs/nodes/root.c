@@ -47,6 +47,13 @@ static int why_render(
 	return 0;
 }
 
+static const char *const history_text[] = {
+	[BOARD_HISTORY_ABSENT] = "absent",
+	[BOARD_HISTORY_OK] = "ok",
+	[BOARD_HISTORY_FULL] = "full",
+	[BOARD_HISTORY_READ_ONLY] = "read-only",
+};
+
 static int status_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
@@ -72,11 +79,12 @@ static int status_render(
 	}
 	render_key_text(out, "live", !view->live_dir ? "single" : view->live_lost ? "dead" : "ok");
 	if (health.history_state == BOARD_HISTORY_ABSENT)
-		render_key_text(out, "history_bytes", "absent");
+		render_key_unknown(out, "history_bytes");
 	else
 		render_key_u64(out, "history_bytes", health.history_bytes);
 	render_key_text(out, "cluster", "single");
 	render_key_u64(out, "dropped", health.dropped);
+	render_key_text(out, "history", history_text[health.history_state]);
 	return 0;
 }
 
