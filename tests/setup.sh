@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tests/setup.sh run|test: installs the Debian 12 packages memfs needs; the one list of them.
+# tests/setup.sh run|test|soak: installs the Debian 12 packages memfs needs; the one list of them.
 #
-# `run` is what building and mounting takes (examples/quickstart), `test` adds what the suites use (tests/run).
+# `run` is what building and mounting takes (examples/quickstart), `test` adds what the suites use (tests/run),
+# `soak` what its long ones do.
 # Only what is missing is installed, so without a network it works where everything is there already.
 set -eu
 
@@ -28,14 +29,17 @@ test sqlite3          reading history as an administrator would
 test git              which files are tracked (tests/lint)
 test clang-format     tests/lint/format.sh
 test shellcheck       tests/lint/shell.sh
+soak clang            libFuzzer
+soak libclang-rt-dev  libFuzzer and the sanitizers of clang
 LIST
 }
 
 case ${1:-} in
 run) wanted=$(list | awk '$1 == "run" { print $2 }') ;;
-test) wanted=$(list | awk '{ print $2 }') ;;
+test) wanted=$(list | awk '$1 != "soak" { print $2 }') ;;
+soak) wanted=$(list | awk '{ print $2 }') ;;
 *)
-	echo 'usage: tests/setup.sh run|test' >&2
+	echo 'usage: tests/setup.sh run|test|soak' >&2
 	exit 2
 	;;
 esac
