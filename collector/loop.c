@@ -337,6 +337,8 @@ static int start(struct loop *loop)
 
 	board_take_over(loop->board, &loop->health);
 	loop->lost_before = loop->health.dropped;
+	/* The predecessor's timer ended with it: ours is to be set even where the interval is the same. */
+	loop->health.interval_ms = 0;
 	/* Subscribed before the first listing: nothing falls between the two. */
 	start_connector(loop);
 	r = sampler_init(&loop->sampler, options->root, loop->board, kept_max(), &loop->health);
