@@ -83,7 +83,11 @@ static int mount_with(const struct options *options, bool foreground)
 		_exit(supervise(options, ends[1]));
 	}
 	close(ends[1]);
-	return await_mount(ends[0]);
+	int status = await_mount(ends[0]);
+	/* It tells, then tidies up: whoever tries again at once shall not meet what is left. */
+	if (status)
+		waitpid(pid, NULL, 0);
+	return status;
 }
 
 int command_mount(int argc, char **argv)
