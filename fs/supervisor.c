@@ -383,6 +383,8 @@ int supervise(const struct options *options, int ready_fd)
 		end(supervisor);
 	}
 	status = supervisor->exit_status;
+	if (supervisor->options.id != options->id)
+		free(supervisor->options.id);
 	free(supervisor);
 	return status;
 }
