@@ -5,7 +5,7 @@
 #   setup_memfs [OPTION,...]   mounts; sets MNT, STATE, RUN, NODE. More mounts in one test: setup_memfs_at NAME [OPTION,...]
 #   teardown_memfs             in teardown(): unmounts; fails the test if a process, mount, socket or a report of a
 #                              sanitizer is left
-#   retry_until SECONDS CMD    polls; the only way to wait
+#   retry_until SECONDS CMD    polls; the only way to wait (PATIENCE times longer on a watched build)
 #   as_user CMD                as an ordinary user who may use /dev/fuse, in a mount namespace of its own
 #   start CMD                  starts CMD in the background, sets STARTED to its pid; teardown ends it
 
@@ -16,6 +16,9 @@ bats_require_minimum_version 1.5.0
 : "${MEMFS_BUILD:=$BATS_TEST_DIRNAME/../../build-release}"
 MEMFS=$MEMFS_BUILD/memfs
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+# Bounds of time are promises of the release build; a watched one is some times slower.
+PATIENCE=1
+! grep -qs __asan_init "$MEMFS" || PATIENCE=5
 
 # Daemons have no terminal to report to: sanitizers write beside the mount, and teardown looks there.
 export_sanitizers() {
@@ -23,6 +26,7 @@ export_sanitizers() {
 	chmod 1777 "$BATS_TEST_TMPDIR/reports"
 	export ASAN_OPTIONS=log_path=$BATS_TEST_TMPDIR/reports/asan:detect_stack_use_after_return=1
 	export UBSAN_OPTIONS=log_path=$BATS_TEST_TMPDIR/reports/ubsan:print_stacktrace=1
+	export LSAN_OPTIONS=suppressions=$TOP/tests/lsan.supp:print_suppressions=0
 	export TSAN_OPTIONS=log_path=$BATS_TEST_TMPDIR/reports/tsan
 }
 
@@ -104,7 +108,7 @@ teardown_memfs() {
 
 # retry_until SECONDS CMD...: until CMD succeeds; then its last output is printed in any case.
 retry_until() {
-	local deadline=$((SECONDS + $1 + 1)) output
+	local deadline=$((SECONDS + $1 * PATIENCE + 1)) output
 	shift
 	until output=$("$@" 2>&1); do
 		if ((SECONDS >= deadline)); then

@@ -67,7 +67,7 @@ same() {
 	stop "$PID"
 	retry_until 3 gone_from_table
 	retry_until 1 test ! -e "$local/$PID"
-	! ls "$local" | grep -qx "$PID"
+	[[ -z $(ls "$local" | grep -x "$PID") ]]
 }
 
 gone_from_table() {
@@ -98,7 +98,7 @@ listing_agrees() {
 	done
 	column "$local/top/rss" rss >"$BATS_TEST_TMPDIR/rss"
 	sort -c -n -r "$BATS_TEST_TMPDIR/rss"
-	! grep -qx -- - "$BATS_TEST_TMPDIR/rss"
+	run ! grep -qx -- - "$BATS_TEST_TMPDIR/rss"
 	# The largest of the table of all is the first here, if nothing changed in between.
 	retry_until 5 sh -c "[ \"\$(sed 1d '$local/processes' | sort -t'	' -k6,6nr -k1,1n | head -n 1 | cut -f1)\" = \"\$(sed -n 2p '$local/top/rss' | cut -f1)\" ]"
 }
@@ -132,7 +132,7 @@ listing_agrees() {
 	ls "$local/by-name" | grep -qx "$name"
 	stop "$PID"
 	retry_until 5 test ! -e "$group"
-	! ls "$local/by-name" | grep -qx "$name"
+	[[ -z $(ls "$local/by-name" | grep -x "$name") ]]
 }
 
 adds_up() {

@@ -12,8 +12,8 @@ check() {
 		grep -nHIE '\<(TO''DO|FIX''ME|X''XX)\>' "$file" | sed -E 's/^([^:]*:[0-9]+):.*/\1: a note to do it later/'
 	done
 	files '^tests/.*\.(bats|bash)$' | grep -v '/helpers\.bash$' | while read -r file; do
-		grep -nHE '^[^#]*\<sleep +[0-9]{0,2}(\.[0-9]+)?s? *($|;|#)' "$file" |
-			sed -E 's/^([^:]*:[0-9]+):.*/\1: sleep as synchronisation; retry_until polls (100 s and more is a victim)/'
+		grep -nHE '^[^#]*\<sleep +([1-9][0-9]?(\.[0-9]+)?|0?\.[1-9][0-9]*)s? *($|;|#)' "$file" |
+			sed -E 's/^([^:]*:[0-9]+):.*/\1: sleep as synchronisation; retry_until polls (less than 0.1 s is a poll, from 100 s on a victim)/'
 	done
 }
 
