@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# history/ of the node and of a process: rows in order, within what was read, over restarts, gaps shown.
+load helpers
+load programs
+
+setup_file() {
+	build_programs grow
+}
+
+setup() {
+	setup_memfs interval_ms=100
+	local=$MNT/local
+}
+
+teardown() {
+	teardown_memfs
+}
+
+# rows FILE N: whether it has so many rows, its header apart.
+rows() {
+	[[ $(sed 1d "$1" | wc -l) -ge $2 ]]
+}
+
+# in_order FILE: times ascend by whole seconds, each row is as wide as the header, nothing but numbers or `-`.
+in_order() {
+	awk -F'\t' 'NR == 1 { width = NF; next }
+		NF != width || $1 <= last || $1 !~ /^[0-9]+$/ { print NR ": " $0; bad = 1 }
+		{ last = $1; for (i = 2; i <= NF; i++) if ($i !~ /^([0-9]+(\.[0-9]+)?|-)$/) { print NR ": " $0; bad = 1 } }
+		END { exit bad }' "$1"
+}
+
+@test 'of the node: a row a second, in order, up to now' {
+	local names
+	names=$(sed -n 1p "$local/history/10m")
+	[[ $names == 'time	total	available	used	free	'* ]]
+	retry_until 20 rows "$local/history/10m" 3
+	in_order "$local/history/10m"
+	local last
+	last=$(tail -n 1 "$local/history/10m" | cut -f1)
+	(($(date +%s) - last <= 5 && last <= $(date +%s) + 1))
+	# Names of columns are names of files.
+	local name
+	for name in $(sed -n '1s/^time//p' "$local/history/10m"); do
+		[[ -e $local/$name ]] || fail "there is no $name"
+	done
+	assert_equal "$(column "$local/history/10m" total | sort -u)" "$(cat "$local/total")"
+}
+
+@test 'of a process: what was read lies within what is recorded' {
+	start_program grow 8 64
+	retry_until 5 said_lines 1
+	local small large file=$local/$PID/history/10m
+	small=$(cat "$local/$PID/rss")
+	retry_until 15 rows "$file" 2
+	kill -USR1 "$PID"
+	retry_until 5 said_lines 2
+	large=$(cat "$local/$PID/rss")
+	((large >= small + (64 << 20)))
+	retry_until 15 reached "$file" "$large"
+	in_order "$file"
+	column "$file" rss >"$BATS_TEST_TMPDIR/rss"
+	((($(sort -n "$BATS_TEST_TMPDIR/rss" | head -n 1)) <= small && $(sort -n "$BATS_TEST_TMPDIR/rss" | tail -n 1) >= large))
+	(($(sort -n "$BATS_TEST_TMPDIR/rss" | tail -n 1) <= large + (1 << 20)))
+}
+
+reached() {
+	[[ $(column "$1" rss | tail -n 1) -ge $2 ]]
+}
+
+@test 'a process that is not recorded yet has a header and no rows' {
+	echo 'sample_interval_ms 60000' >"$local/config"
+	start_still
+	run -0 cat "$local/$PID/history/10m"
+	assert_line --index 0 --regexp '^time	rss	vms	'
+}
+
+@test 'history survives an end and a kill of memfs, and the gap stays a gap' {
+	start_still
+	local before after
+	retry_until 15 rows "$local/$PID/history/10m" 2
+	# The second that lasts is still written to; the first ones stand.
+	retry_until 15 rows "$local/history/10m" 4
+	before=$(sed 1d "$local/history/10m" | head -n 2)
+	"$MEMFS" umount "$MNT"
+	local ended
+	ended=$(date +%s)
+	retry_until 10 later_than $((ended + 3))
+	setup_memfs interval_ms=100
+	retry_until 15 newer_than "$local/history/10m" $((ended + 3))
+	in_order "$local/history/10m"
+	assert_equal "$(sed 1d "$local/history/10m" | head -n 2)" "$before"
+	# No row tells of the time when nothing ran.
+	run awk -F'\t' -v from=$((ended + 1)) -v to=$((ended + 2)) '$1 >= from && $1 <= to' "$local/history/10m"
+	assert_output ''
+	# The process is the same one.
+	retry_until 15 newer_than "$local/$PID/history/10m" $((ended + 3))
+	(($(sed -n 2p "$local/$PID/history/10m" | cut -f1) <= ended))
+	in_order "$local/$PID/history/10m"
+	# Now without warning.
+	after=$(sed 1d "$local/history/10m" | wc -l)
+	kill -KILL "$(collector_pid)"
+	retry_until 15 rows "$local/history/10m" $((after + 3))
+	assert_equal "$(sed 1d "$local/history/10m" | head -n 2)" "$before"
+}
+
+later_than() {
+	(($(date +%s) >= $1))
+}
+
+newer_than() {
+	[[ $(tail -n 1 "$1" | cut -f1) -ge $2 ]]
+}
+
+@test 'it can be read with sqlite3 while it is written, and is sound' {
+	retry_until 15 rows "$local/history/10m" 2
+	run -0 sqlite3 -readonly "$STATE/history.db" 'pragma quick_check'
+	assert_output ok
+	assert_equal "$(stat -c %a "$STATE")" 750
+	assert_equal "$(stat -c %a "$STATE/history.db")" 640
+}
+
+@test 'history of a process that ended cannot be read through its old name' {
+	start sleep 1000
+	retry_until 15 rows "$local/$STARTED/history/10m" 1
+	stop "$STARTED"
+	retry_until 2 test ! -e "$local/$STARTED"
+	run cat "$local/$STARTED/history/10m"
+	assert_failure 1
+}
