@@ -75,9 +75,16 @@ static void become(const struct launch *launch)
 	_exit(127);
 }
 
+static int watch(struct supervisor *supervisor, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+/* Starts it and watches for its end and its words on the link. */
 static int start(struct supervisor *supervisor, struct child *child, struct launch *launch)
 {
-	int ends[2];
+	int ends[2], r;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
@@ -101,13 +108,10 @@ static int start(struct supervisor *supervisor, struct child *child, struct laun
 		return -errno;
 	adopt_record(supervisor);
 	log_debug("started %s pid=%d", child->name, (int)pid);
-	return write(opener, "g", 1) == 1 ? 0 : -errno;
-}
-
-static int watch(struct supervisor *supervisor, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-	return epoll_ctl(supervisor->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+	if (write(opener, "g", 1) != 1)
+		return -errno;
+	r = watch(supervisor, child->pidfd);
+	return r ? r : watch(supervisor, child->link);
 }
 
 int child_watch_life(struct supervisor *supervisor, pid_t tid)
@@ -144,10 +148,7 @@ int child_start_serve(struct supervisor *supervisor)
 		supervisor->serve_uid, supervisor->serve_gid };
 	child_forget(child);
 	child->link = ends[0];
-	int r = start(supervisor, child, &launch);
-	if (!r)
-		r = watch(supervisor, child->pidfd);
-	return r ? r : watch(supervisor, child->link);
+	return start(supervisor, child, &launch);
 }
 
 int child_start_collector(struct supervisor *supervisor)
@@ -185,10 +186,7 @@ int child_start_collector(struct supervisor *supervisor)
 	struct launch launch = { supervisor->collector_exe, argv, fds, COLLECTOR_FDS_END - 3, false, 0, 0 };
 	child_forget(child);
 	child->link = ends[0];
-	int r = start(supervisor, child, &launch);
-	if (!r)
-		r = watch(supervisor, child->pidfd);
-	return r ? r : watch(supervisor, child->link);
+	return start(supervisor, child, &launch);
 }
 
 int child_adopt(struct child *child, pid_t pid)
