@@ -101,8 +101,9 @@ static int compare_bytes(const char *left, const char *right)
 	return 0;
 }
 
-enum { LOCAL_STATM, LOCAL_RSS, NODES_STATM, NODES_RSS, PROC_STATM, PROC_SELF, PROC_STATUS, TMPFS, N_FILES };
-enum { SINGLE_STATM = N_FILES, SINGLE_RSS, N_ALL };
+enum { LOCAL_STATM, LOCAL_RSS, NODES_STATM, NODES_RSS, PROC_STATM, PROC_SELF, PROC_STATUS, TMPFS, N_READ };
+/* A group of their own, for their requests leave caches and CPUs in another state. */
+enum { SINGLE_STATM = N_READ, SINGLE_RSS, SINGLE_LOCAL, PROC_AGAIN, N_ALL };
 
 static void name_files(struct file file[N_ALL], pid_t pid)
 {
@@ -115,7 +116,9 @@ static void name_files(struct file file[N_ALL], pid_t pid)
 		[PROC_STATUS] = "/proc/%d/status",
 		[TMPFS] = "tmpfs/local/%d/statm",
 		[SINGLE_STATM] = "single/nodes/bench/%d/statm",
-		[SINGLE_RSS] = "single/nodes/bench/%d/rss" };
+		[SINGLE_RSS] = "single/nodes/bench/%d/rss",
+		[SINGLE_LOCAL] = "single/local/%d/statm",
+		[PROC_AGAIN] = "/proc/%d/statm" };
 
 	for (int i = 0; i < N_ALL; i++) {
 #pragma GCC diagnostic push
@@ -132,7 +135,7 @@ static int bench_reads(const struct place *place, struct file file[N_ALL], bool 
 	for (int i = 0; i < N_ALL; i++)
 		subject[i] = (struct bench_subject) { file[i].path, open_read_close, &file[i], { 0 } };
 	printf("open+read+close of one file of a sleeping process, warm:\n");
-	if (measure(place, subject, N_ALL))
+	if (measure(place, subject, N_READ))
 		return -1;
 	const struct bench_subject *proc = &subject[PROC_STATM];
 	*fine &= bench_reach(
@@ -146,10 +149,15 @@ static int bench_reads(const struct place *place, struct file file[N_ALL], bool 
 		ratio(place, &subject[LOCAL_RSS], &subject[PROC_STATUS]));
 	bench_print_ratio(
 		"local/PID/statm to tmpfs, as deep", ratio(place, &subject[LOCAL_STATM], &subject[TMPFS]));
-	*fine &= bench_reach("-o single: nodes/NODE/PID/statm to /proc/PID/statm",
+	printf("the same with -o single, where each open and close is a request:\n");
+	if (measure(place, &subject[SINGLE_STATM], N_ALL - N_READ))
+		return -1;
+	proc = &subject[PROC_AGAIN];
+	*fine &= bench_reach("nodes/NODE/PID/statm to /proc/PID/statm",
 		ratio(place, &subject[SINGLE_STATM], proc), true, 4);
-	*fine &= bench_reach("-o single: nodes/NODE/PID/rss to /proc/PID/statm",
-		ratio(place, &subject[SINGLE_RSS], proc), true, 4);
+	*fine &= bench_reach(
+		"nodes/NODE/PID/rss to /proc/PID/statm", ratio(place, &subject[SINGLE_RSS], proc), true, 4);
+	bench_print_ratio("local/PID/statm to /proc/PID/statm", ratio(place, &subject[SINGLE_LOCAL], proc));
 	return 0;
 }
 
