@@ -12,10 +12,11 @@
 #include "schema/proc/pid_statm.h"
 #include "schema/proc/pid_status.h"
 
-/* What a reader gets of a file that the kernel no longer answers: the process is gone. */
+/* What a reader gets of a file that the kernel does not answer: the process is gone, or it has no such file.
+ */
 static int gone(int outcome)
 {
-	return outcome == PROC_GONE ? -ESRCH : outcome;
+	return outcome == PROC_GONE ? -ESRCH : outcome == -ENOENT ? -ENODATA : outcome;
 }
 
 static int read_statm(const struct process *process, struct process_values *values)
@@ -54,9 +55,12 @@ static int number_render(
 							      : read_status(&process, &status);
 	if (r)
 		return r;
-	/* The file was there when it was looked up: what has no memory now has ended since. */
+	/*
+	 * The file was there when it was looked up: what has no memory now has ended since. What has some,
+	 * but not this number, is on a kernel that does not tell it.
+	 */
 	if (!metric_has(status.values.present, id))
-		return -ESRCH;
+		return status.values.present ? -ENODATA : -ESRCH;
 	metric_value_render(out, metric, status.values.value[id]);
 	buf_putc(out, '\n');
 	return 0;
@@ -211,7 +215,7 @@ static int measured_render(
 	int r = view_open_process(view, place, &process);
 
 	if (!r)
-		r = ask_measure(view, &process, caller, &measured);
+		r = gone(ask_measure(view, &process, caller, &measured));
 	if (r)
 		return r;
 	buf_put_u64(out, id == PROCESS_PSS   ? measured.pss
