@@ -90,7 +90,7 @@ newer_than() {
 	head -c 1m /dev/zero >"$BATS_TEST_TMPDIR/disk/fill" 2>/dev/null || true
 	mount_on_disk
 	serves
-	! history_is ok
+	run ! history_is ok
 	run cat "$MNT/local/history/10m"
 	assert_failure 1
 	mount -o remount,size=4m "$BATS_TEST_TMPDIR/disk"
