@@ -70,11 +70,16 @@ int names_new(struct keep *keep, struct names **ret_names)
 	pthread_mutex_init(&names->lock, NULL);
 	if (names->kept->n > KEEP_NAMES)
 		names->kept->n = 0;
+	/* Where the bytes end is told by the records alone: a wrong end would put new ones onto them. */
+	names->kept->used = 0;
 	for (uint32_t i = 0; i < names->kept->n; i++) {
 		const struct record *record = record_at(names, i);
-		if (record)
-			*find_bucket(names, record->parent, (struct span) { record->bytes, record->len }) =
-				i + 1;
+		if (!record)
+			continue;
+		*find_bucket(names, record->parent, (struct span) { record->bytes, record->len }) = i + 1;
+		uint32_t end = names->kept->offset[i] + (uint32_t)record_size(record->len);
+		if (end > names->kept->used)
+			names->kept->used = end;
 	}
 	*ret_names = names;
 	return 0;

@@ -41,8 +41,9 @@ static uint64_t room(uint64_t len)
 
 static bool is_sound(const struct keep_open *slot)
 {
-	return (slot->state == SLOT_OPEN || slot->state == SLOT_CLEARING) && slot->offset % PAGE == 0 &&
-	       slot->len <= KEEP_OPENS_BYTES && slot->offset <= KEEP_OPENS_BYTES - slot->len;
+	return (slot->state == SLOT_OPEN || (slot->state == SLOT_CLEARING && slot->len)) &&
+	       slot->offset % PAGE == 0 && slot->len <= KEEP_OPENS_BYTES &&
+	       slot->offset <= KEEP_OPENS_BYTES - slot->len;
 }
 
 static void insert_used(struct opens *opens, uint16_t index)
@@ -67,9 +68,12 @@ int opens_new(struct keep *keep, struct opens **ret)
 		if (!is_sound(&keep->open[i])) {
 			keep->open[i].state = SLOT_FREE;
 			opens->free[opens->n_free++] = (uint16_t)i;
-		} else if (keep->open[i].len) {
-			insert_used(opens, (uint16_t)i);
+			continue;
 		}
+		if (keep->open[i].time_ns < 0 || keep->open[i].time_ns > opens->began_ns)
+			keep->open[i].time_ns = opens->began_ns;
+		if (keep->open[i].len)
+			insert_used(opens, (uint16_t)i);
 	}
 	*ret = opens;
 	return 0;
@@ -117,7 +121,9 @@ static bool find_room(const struct opens *opens, uint64_t len, uint64_t *ret_off
 		const struct keep_open *slot = &opens->keep->open[opens->used[i]];
 		if (slot->offset >= at && slot->offset - at >= room(len))
 			break;
-		at = slot->offset + room(slot->len);
+		/* A predecessor's may overlap. */
+		if (slot->offset + room(slot->len) > at)
+			at = slot->offset + room(slot->len);
 	}
 	*ret_offset = at;
 	return at <= KEEP_OPENS_BYTES && room(len) <= KEEP_OPENS_BYTES - at;
