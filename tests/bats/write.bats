@@ -139,7 +139,8 @@ for part in b"history_da", b"ys 9\n":
 @test 'eight writers at once: each write whole, the last of each is one of theirs' {
 	local writer writers=''
 	for writer in 1 2 3 4 5 6 7 8; do
-		bash -c 'for i in 1 2 3 4 5 6 7 8 9 10; do printf "history_days %d\nfreshness_ms %d\n" $((10 + $1)) $((1000 + $1)) >"$2" || exit; done' \
+		# Not bash's own printf: that writes each line by itself, and a write is a transaction.
+		bash -c 'for i in 1 2 3 4 5 6 7 8 9 10; do env printf "history_days %d\nfreshness_ms %d\n" $((10 + $1)) $((1000 + $1)) >"$2" || exit; done' \
 			bash $writer "$config" 3>&- &
 		writers+=" $!"
 	done
