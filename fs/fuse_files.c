@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fs/fuse_door.h"
 #include "fs/keep.h"
@@ -19,7 +20,7 @@ static bool place_of(fuse_req_t req, fuse_ino_t ino, struct place *ret)
 	return false;
 }
 
-static void read_number(fuse_req_t req, const struct place *place, size_t size, off_t offset)
+static void answer_number(fuse_req_t req, const struct place *place, size_t size, off_t offset)
 {
 	struct doors *doors = door_of(req)->doors;
 	char bytes[KEEP_LARGE_BYTES];
@@ -31,6 +32,45 @@ static void read_number(fuse_req_t req, const struct place *place, size_t size, 
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_buf(req, bytes, len);
+}
+
+/* A read that must wait until a new length is known, see snapshot_park. */
+struct read_job {
+	fuse_req_t req;
+	struct place place;
+	size_t size;
+	off_t offset;
+};
+
+static void run_read(void *ctx)
+{
+	static const struct timespec moment = { .tv_nsec = 200000 };
+	struct read_job *job = ctx;
+	struct snapshots *snapshots = door_of(job->req)->doors->snapshots;
+
+	while (!snapshot_settled(snapshots, &job->place))
+		nanosleep(&moment, NULL);
+	answer_number(job->req, &job->place, job->size, job->offset);
+	snapshot_unpark(snapshots, &job->place);
+	free(job);
+}
+
+static void read_number(fuse_req_t req, const struct place *place, size_t size, off_t offset)
+{
+	struct doors *doors = door_of(req)->doors;
+	struct read_job *job;
+
+	if (snapshot_park(doors->snapshots, place, fuse_req_ctx(req)->pid)) {
+		job = malloc(sizeof(*job));
+		if (job) {
+			*job = (struct read_job) { req, *place, size, offset };
+			if (!parking_submit(doors->parking, run_read, job))
+				return;
+			free(job);
+		}
+		snapshot_unpark(doors->snapshots, place);
+	}
+	answer_number(req, place, size, offset);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)

@@ -135,6 +135,8 @@ int door_attr(
 	} else if (node->class == NODE_NUMBER || node->class == NODE_SETTING) {
 		struct snapshot_attr attr;
 		snapshot_attr(doors->snapshots, place, &attr);
+		if (attr.resized && req)
+			snapshot_resized_for(doors->snapshots, place, fuse_req_ctx(req)->pid);
 		st.st_mode |= node->mode;
 		st.st_size = attr.len;
 		set_time(&st, attr.mtime_ns);

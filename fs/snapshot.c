@@ -11,8 +11,10 @@
 #include "schema/base/clock.h"
 
 enum snapshot_flags {
-	WARM = 1,  /* the kernel may hold it; on the ticker's list */
-	STALE = 2, /* invalidated since it was rendered: the next request for attributes renders anew */
+	WARM = 1,        /* the kernel may hold it; on the ticker's list */
+	RESIZED = 4,     /* not the length that a reader may know: see snapshot_park */
+	PARKED = 1 << 8, /* counts from here: reads that wait */
+	STALE = 2,       /* invalidated since it was rendered: the next request for attributes renders anew */
 };
 
 struct snapshots {
@@ -22,12 +24,14 @@ struct snapshots {
 	pthread_mutex_t lock;
 	size_t n_warm;
 	uint64_t warm[SNAPSHOT_WARM_MAX];
+	size_t n_inherited;
+	uint64_t inherited[(KEEP_SMALL_SETS + KEEP_LARGE_SETS) * KEEP_WAYS];
 };
 
+/* The high half of a product: a pid stands in the middle of an id, and its bits move up alone. */
 static uint64_t scatter(uint64_t id)
 {
-	id *= UINT64_C(0x9e3779b97f4a7c15);
-	return id ^ id >> 29;
+	return (id ^ id >> 32) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
 }
 
 static struct keep_snapshot *small_way(struct keep *keep, uint64_t id, unsigned way)
@@ -79,7 +83,7 @@ static struct keep_snapshot *render(
 	static const struct caller nobody = { (uid_t)-1, (gid_t)-1, 0 };
 	const struct node *node = tree_node(snapshots->tree, place);
 	uint64_t id = tree_id(place);
-	uint32_t warm = old ? old->flags & WARM : 0;
+	uint32_t carried = old ? old->flags & ~(uint32_t)(STALE | RESIZED) : 0;
 	char text[KEEP_LARGE_BYTES];
 	struct buf buf = BUF_FIXED(text);
 	int r = node->render(snapshots->view, place, &nobody, &buf);
@@ -98,7 +102,7 @@ static struct keep_snapshot *render(
 	slot->len = (uint32_t)buf.len;
 	slot->error = -r;
 	slot->mtime_ns = clock_realtime_ns();
-	slot->flags = warm;
+	slot->flags = carried;
 	slot->id = id;
 	return slot;
 }
@@ -115,6 +119,17 @@ static bool hand_out(struct snapshots *snapshots, struct keep_snapshot *slot)
 	return true;
 }
 
+/* What a predecessor handed out is in the kernel still, however much it is: it is invalidated first of all.
+ */
+static void inherit(struct snapshots *snapshots, struct keep_snapshot *slot)
+{
+	slot->flags &= STALE;
+	if (!slot->id || slot->flags & STALE)
+		return;
+	slot->flags |= WARM;
+	snapshots->inherited[snapshots->n_inherited++] = slot->id;
+}
+
 int snapshots_new(struct keep *keep, const struct tree *tree, struct view *view, struct snapshots **ret)
 {
 	struct snapshots *snapshots = calloc(1, sizeof(*snapshots));
@@ -125,21 +140,12 @@ int snapshots_new(struct keep *keep, const struct tree *tree, struct view *view,
 	snapshots->tree = tree;
 	snapshots->view = view;
 	pthread_mutex_init(&snapshots->lock, NULL);
-	/* What a predecessor handed out is in the kernel still: invalidate it first of all. */
-	for (size_t i = 0; i < KEEP_SMALL_SETS * KEEP_WAYS; i++) {
-		struct keep_snapshot *slot =
-			(struct keep_snapshot *)(void *)&keep->small[i / KEEP_WAYS][i % KEEP_WAYS];
-		slot->flags &= ~(uint32_t)WARM;
-		if (slot->id && !(slot->flags & STALE))
-			hand_out(snapshots, slot);
-	}
-	for (size_t i = 0; i < KEEP_LARGE_SETS * KEEP_WAYS; i++) {
-		struct keep_snapshot *slot =
-			(struct keep_snapshot *)(void *)&keep->large[i / KEEP_WAYS][i % KEEP_WAYS];
-		slot->flags &= ~(uint32_t)WARM;
-		if (slot->id && !(slot->flags & STALE))
-			hand_out(snapshots, slot);
-	}
+	for (size_t i = 0; i < KEEP_SMALL_SETS * KEEP_WAYS; i++)
+		inherit(snapshots,
+			(struct keep_snapshot *)(void *)&keep->small[i / KEEP_WAYS][i % KEEP_WAYS]);
+	for (size_t i = 0; i < KEEP_LARGE_SETS * KEEP_WAYS; i++)
+		inherit(snapshots,
+			(struct keep_snapshot *)(void *)&keep->large[i / KEEP_WAYS][i % KEEP_WAYS]);
 	*ret = snapshots;
 	return 0;
 }
@@ -157,8 +163,14 @@ void snapshot_attr(struct snapshots *snapshots, const struct place *place, struc
 
 	pthread_mutex_lock(&snapshots->lock);
 	struct keep_snapshot *slot = find(snapshots, tree_id(place));
-	if (!slot || slot->flags & STALE || settings)
+	bool known = slot;
+	uint32_t known_len = known ? slot->len : 0;
+	bool unsettled = slot && slot->flags & RESIZED;
+	ret->resized = false;
+	if (!slot || slot->flags & STALE || settings) {
 		slot = render(snapshots, place, slot);
+		ret->resized = known && (slot->len != known_len || unsettled);
+	}
 	ret->len = slot->len;
 	ret->mtime_ns = slot->mtime_ns;
 	ret->timeout_ms = 0;
@@ -196,17 +208,83 @@ int snapshot_read(struct snapshots *snapshots, const struct place *place, size_t
 	return r;
 }
 
-size_t snapshots_take_warm(struct snapshots *snapshots, uint64_t *ret_ids)
+static bool is_settled(const struct keep_snapshot *slot)
+{
+	int64_t age_ns = clock_realtime_ns() - slot->mtime_ns;
+	return !(slot->flags & RESIZED) || age_ns < 0 || age_ns > INT64_C(1000000) * SNAPSHOT_RESIZED_MS;
+}
+
+void snapshot_resized_for(struct snapshots *snapshots, const struct place *place, pid_t asker)
 {
 	pthread_mutex_lock(&snapshots->lock);
-	size_t n = snapshots->n_warm;
-	memcpy(ret_ids, snapshots->warm, n * sizeof(*ret_ids));
-	snapshots->n_warm = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct keep_snapshot *slot = find(snapshots, ret_ids[i]);
+	struct keep_snapshot *slot = find(snapshots, tree_id(place));
+	if (slot) {
+		slot->flags |= RESIZED;
+		slot->resized_for = (uint32_t)asker;
+	}
+	pthread_mutex_unlock(&snapshots->lock);
+}
+
+bool snapshot_park(struct snapshots *snapshots, const struct place *place, pid_t reader)
+{
+	bool wait = false;
+
+	pthread_mutex_lock(&snapshots->lock);
+	struct keep_snapshot *slot = find(snapshots, tree_id(place));
+	if (slot && slot->flags & RESIZED) {
+		wait = slot->resized_for != (uint32_t)reader && !is_settled(slot);
+		if (wait)
+			slot->flags += PARKED;
+		else
+			slot->flags &= ~(uint32_t)RESIZED;
+	}
+	pthread_mutex_unlock(&snapshots->lock);
+	return wait;
+}
+
+bool snapshot_settled(struct snapshots *snapshots, const struct place *place)
+{
+	pthread_mutex_lock(&snapshots->lock);
+	const struct keep_snapshot *slot = find(snapshots, tree_id(place));
+	bool settled = !slot || is_settled(slot);
+	pthread_mutex_unlock(&snapshots->lock);
+	return settled;
+}
+
+void snapshot_unpark(struct snapshots *snapshots, const struct place *place)
+{
+	pthread_mutex_lock(&snapshots->lock);
+	struct keep_snapshot *slot = find(snapshots, tree_id(place));
+	if (slot && slot->flags >= PARKED)
+		slot->flags -= PARKED;
+	pthread_mutex_unlock(&snapshots->lock);
+}
+
+size_t snapshots_take_warm(struct snapshots *snapshots, uint64_t *ret_ids)
+{
+	size_t n = 0, left = 0;
+
+	pthread_mutex_lock(&snapshots->lock);
+	while (n < SNAPSHOT_WARM_MAX / 2 && snapshots->n_inherited) {
+		uint64_t id = snapshots->inherited[--snapshots->n_inherited];
+		struct keep_snapshot *slot = find(snapshots, id);
 		if (slot)
 			slot->flags &= ~(uint32_t)WARM;
+		ret_ids[n++] = id;
 	}
+	for (size_t i = 0; i < snapshots->n_warm; i++) {
+		uint64_t id = snapshots->warm[i];
+		struct keep_snapshot *slot = find(snapshots, id);
+		/* An invalidation waits for the page that a parked read holds: the next tick's, then. */
+		if ((slot && slot->flags >= PARKED) || n == SNAPSHOT_WARM_MAX) {
+			snapshots->warm[left++] = id;
+			continue;
+		}
+		if (slot)
+			slot->flags &= ~(uint32_t)WARM;
+		ret_ids[n++] = id;
+	}
+	snapshots->n_warm = left;
 	pthread_mutex_unlock(&snapshots->lock);
 	return n;
 }

@@ -25,6 +25,7 @@ struct snapshot_attr {
 	/* For how long the kernel may keep attributes and content: until invalidated where 0, else
 	 * milliseconds. */
 	unsigned timeout_ms;
+	bool resized; /* rendered just now, with another length than everybody knows */
 };
 
 int snapshots_new(struct keep *keep, const struct tree *tree, struct view *view, struct snapshots **ret);
@@ -40,6 +41,23 @@ void snapshot_attr(struct snapshots *snapshots, const struct place *place, struc
  */
 int snapshot_read(struct snapshots *snapshots, const struct place *place, size_t offset, size_t size,
 	char *out, size_t *ret_len);
+
+/*
+ * A number that gained or lost a digit: the thread whose request rendered it is told the new length, but a
+ * reader beside it, that looked at the old one a moment before, must not be given the new content until that
+ * thread has made the length known, or the kernel cuts or pads it. Nothing says when; the thread's own read
+ * does, or else SNAPSHOT_RESIZED_MS.
+ */
+enum { SNAPSHOT_RESIZED_MS = 30 };
+
+/* Notes who was told the new length; after snapshot_attr said so. */
+void snapshot_resized_for(struct snapshots *snapshots, const struct place *place, pid_t asker);
+
+/* True where a read by `reader` must wait: it counts as parked until snapshot_unpark, and the ticker passes
+ * it over. */
+bool snapshot_park(struct snapshots *snapshots, const struct place *place, pid_t reader);
+bool snapshot_settled(struct snapshots *snapshots, const struct place *place);
+void snapshot_unpark(struct snapshots *snapshots, const struct place *place);
 
 /* --- for the ticker --- */
 
