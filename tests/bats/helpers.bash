@@ -6,6 +6,7 @@
 #   teardown_memfs             in teardown(): unmounts; fails the test if a process, mount, socket or a report of a
 #                              sanitizer is left
 #   retry_until SECONDS CMD    polls; the only way to wait (PATIENCE times longer on a watched build)
+#   fixture MACHINE            prints the folder of a captured machine, for proc=
 #   as_user CMD                as an ordinary user who may use /dev/fuse, in a mount namespace of its own
 #   start CMD                  starts CMD in the background, sets STARTED to its pid; teardown ends it
 
@@ -134,6 +135,12 @@ as_user() {
 	[[ -c $node ]] || { mknod "$node" c 10 229 && chmod 666 "$node"; }
 	unshare --mount --propagation private sh -c 'mount --bind "$0" /dev/fuse && exec setpriv --reuid=nobody --regid=nogroup \
 		--clear-groups env HOME=/nonexistent "$@"' "$node" "$@" 3>&-
+}
+
+# fixture MACHINE: a copy of tests/fixtures/MACHINE where serve, which has no privilege, can reach it.
+fixture() {
+	cp -a "$TOP/tests/fixtures/$1" "$BATS_TEST_TMPDIR/$1"
+	echo "$BATS_TEST_TMPDIR/$1"
 }
 
 # field FILE KEY: the value of a key of a flat-keyed file.

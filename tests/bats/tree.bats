@@ -33,7 +33,8 @@ golden() {
 }
 
 @test 'files named as in procfs have its bytes' {
-	local machine=$TOP/tests/fixtures/linux-6.18 pid name
+	local machine pid name
+	machine=$(fixture linux-6.18)
 	setup_memfs "proc=$machine"
 	cmp "$MNT/local/meminfo" "$machine/proc/meminfo"
 	for pid in 2 11881 11887 11891 11897 11901 11905 11909; do
@@ -44,7 +45,7 @@ golden() {
 }
 
 @test 'of a captured machine all is an instant: it does not age and none of it comes from this one' {
-	setup_memfs "proc=$TOP/tests/fixtures/linux-5.10"
+	setup_memfs "proc=$(fixture linux-5.10)"
 	[[ -d $MNT/local/4100000 && ! -e $MNT/local/$$ ]]
 	assert_equal "$(ls "$MNT/local" | grep -cx '[0-9]*')" "$(ls "$TOP/tests/fixtures/linux-5.10/proc" | grep -cx '[0-9]*')"
 	[[ ! -e $MNT/self/ ]]

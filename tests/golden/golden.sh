@@ -33,7 +33,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 mkdir "$folder/mnt" "$folder/state"
-"$memfs" mount -o "state=$folder/state,run=$folder/run,node=golden,proc=$here/../fixtures/$machine" "$folder/mnt"
+# Serve has no privilege: it may not be able to reach the checkout.
+cp -a "$here/../fixtures/$machine" "$folder/machine"
+"$memfs" mount -o "state=$folder/state,run=$folder/run,node=golden,proc=$folder/machine" "$folder/mnt"
 python3 "$here/dump.py" "$folder/mnt" "$folder/run" >"$folder/dump"
 if [ "$update" = yes ]; then
 	cp "$folder/dump" "$here/$machine.tree"
