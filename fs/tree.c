@@ -18,6 +18,11 @@ enum {
 #define NAME_MASK ((UINT64_C(1) << ROW_SHIFT) - 1)
 #define KEY_MASK  ((UINT64_C(1) << COOKIE_KEY_BITS) - 1)
 
+static uint64_t mix_number(uint64_t hash, unsigned number)
+{
+	return (hash ^ number) * UINT64_C(1099511628211);
+}
+
 static uint64_t mix(uint64_t hash, const char *text)
 {
 	for (; text && *text; text++)
@@ -45,13 +50,19 @@ int tree_init(struct tree *tree, const struct node *root)
 		if (!row->node->doc || (at && row->node->class != NODE_NONE && !row_is_sound(row->node)))
 			return -EINVAL;
 		tree->fingerprint = mix(tree->fingerprint, row->node->name);
+		tree->fingerprint = mix_number(tree->fingerprint, row->node->class);
+		tree->fingerprint = mix_number(tree->fingerprint, row->parent);
 		row->first_child = tree->n;
-		for (const struct node *child = row->node->children; child && child->doc; child++) {
+		const struct node *child = row->node->children;
+		for (; child && child->doc; child++) {
 			if (tree->n == TREE_ROWS)
 				return -EINVAL;
 			tree->row[tree->n++] = (struct tree_row) { .node = child, .parent = at };
 			row->n_children++;
 		}
+		/* A row whose doc was forgotten is not the end. */
+		if (child && (child->name || child->list))
+			return -EINVAL;
 	}
 	return 0;
 }
