@@ -160,7 +160,8 @@ static int make_directory(const char *path, mode_t mode, struct err *err)
 	if (!copy)
 		return err_set(err, ENOMEM, "no memory");
 	for (char *at = copy + 1; *at; at++) {
-		if (*at != '/')
+		/* Slashes at the end are no directory more: the last one has its own mode. */
+		if (*at != '/' || !at[strspn(at, "/")])
 			continue;
 		*at = 0;
 		if (mkdir(copy, 0755) && errno != EEXIST)
