@@ -62,9 +62,10 @@ PYTHON
 	retry_until 5 reads_events "$reader"
 	start_program named $'ev\nil' $'ev\til' ''
 	retry_until 5 said_lines 3
-	stop "$PID"
 	local last
 	last=$(tail -n 1 "$SAID")
+	retry_until 10 grep -qP "\tstart\t$last\t" "$BATS_TEST_TMPDIR/events"
+	stop "$PID"
 	retry_until 10 grep -qP "\texit\t$last\t" "$BATS_TEST_TMPDIR/events"
 	kill "$reader"
 	wait "$reader" || true

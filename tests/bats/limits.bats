@@ -41,12 +41,14 @@ mount_on_disk() {
 import os, subprocess, sys
 tables = [os.open(sys.argv[1] + "/processes", os.O_RDONLY) for _ in range(300)]
 streams = [os.open(sys.argv[1] + "/events", os.O_RDONLY) for _ in range(100)]
-subprocess.run(["true"])
+child = subprocess.Popen(["sleep", "1000"])
 assert all(os.read(fd, 100).startswith(b"pid\t") for fd in tables)
 assert all(os.read(fd, 65536) for fd in streams)
 readers = [subprocess.Popen(["cat", f"{sys.argv[1]}/{pid}/pss", f"{sys.argv[1]}/{pid}/history/10m"], stdout=subprocess.DEVNULL)
            for pid in [os.getpid()] * 40]
 assert not any(reader.wait() for reader in readers)
+child.kill()
+child.wait()
 PYTHON
 	serves
 	echo 'history_days 9' >"$MNT/local/config"

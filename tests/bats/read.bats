@@ -191,7 +191,8 @@ PYTHON
 	retry_until 5 test -e "$local/$PID/rss"
 	cat "$local/$PID/stat" "$local/$PID/args" >/dev/null
 	stop "$PID"
-	retry_until 1 test ! -e "$local/$PID"
+	# At once where the kernel reports deaths; with the next sweep where a storm of them was too much for that.
+	retry_until 2 test ! -e "$local/$PID"
 	run cat "$local/$PID/rss"
 	assert_failure 1
 	assert_output --partial 'No such file or directory'

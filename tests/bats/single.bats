@@ -79,12 +79,13 @@ teardown() {
 	run -0 timeout 60 python3 - "$local/events" <<'PYTHON'
 import os, select, signal, subprocess, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
-child = subprocess.Popen(["true"])
-child.wait()
-text, wanted = b"", b"\texit\t%d\t" % child.pid
+child = subprocess.Popen(["sleep", "1000"])
+text, wanted = b"", b"\tstart\t%d\t" % child.pid
 while wanted not in text:
     assert select.select([fd], [], [], 20)[0]
     text += os.read(fd, 65536)
+child.kill()
+child.wait()
 class Stop(Exception):
     pass
 def stop(number, frame):
