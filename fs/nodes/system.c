@@ -119,6 +119,14 @@ static int config_render(
 static int config_write(struct view *view, const struct place *place, const struct caller *caller,
 	const char *text, size_t len, const atomic_bool *cancelled, struct err *err)
 {
+	/*
+	 * The kernel cuts a write(2) where it crosses into another page of the file, or into one of the
+	 * writer's memory that is not present, and goes on with the rest only if the part was taken: "5" of
+	 * "50\n" would be set.
+	 */
+	if (!len || text[len - 1] != '\n')
+		return err_set(err, EINVAL,
+			"a write ends with a newline; this may be a part of one, cut by the kernel: open the file anew");
 	return ask_write(view, CONTROL_OP_CONFIG, caller, text, len, cancelled, err);
 }
 
