@@ -56,7 +56,8 @@ memfs_pids() {
 			grep -qzxF "BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR" "/proc/$pid/environ" 2>/dev/null; then
 			echo "$pid"
 		fi
-	done < <(find /proc/[0-9]*/exe -maxdepth 0 -lname "$(realpath "$MEMFS_BUILD")/*" 2>/dev/null)
+	done < <(find /proc/[0-9]*/exe -maxdepth 0 \( -lname "$(realpath "$MEMFS_BUILD")/*" -o \
+		-lname "$BATS_TEST_TMPDIR/*" \) 2>/dev/null)
 }
 
 # serve_pid, collector_pid [RUN]: as the supervisor wrote them down; supervisor_pid: their parent.
@@ -141,6 +142,13 @@ as_user() {
 fixture() {
 	cp -a "$TOP/tests/fixtures/$1" "$BATS_TEST_TMPDIR/$1"
 	echo "$BATS_TEST_TMPDIR/$1"
+}
+
+# memfs_for_users: prints where a copy of memfs is that ordinary users can run: the build may be in root's home.
+memfs_for_users() {
+	mkdir -p "$BATS_TEST_TMPDIR/bin"
+	cp "$MEMFS_BUILD/memfs" "$MEMFS_BUILD/memfs-collector" "$BATS_TEST_TMPDIR/bin"
+	echo "$BATS_TEST_TMPDIR/bin/memfs"
 }
 
 # field FILE KEY: the value of a key of a flat-keyed file.

@@ -21,7 +21,7 @@ SH
 	cat >>"$folder/inside"
 	echo 'echo fine' >>"$folder/inside"
 	chown -R nobody:nogroup "$folder"
-	run as_user timeout 60 bash "$folder/inside" "$MEMFS" "$folder"
+	run as_user timeout 60 bash "$folder/inside" "$(memfs_for_users)" "$folder"
 	assert_success
 	assert_line fine
 }
