@@ -14,7 +14,10 @@ struct tree;
 struct view;
 struct doors;
 
-enum { DOOR_THREADS_MAX = 4 };
+enum {
+	DOOR_THREADS = 4,      /* at the start, but for the main session, which has one */
+	DOOR_THREADS_MAX = 64, /* where requests take long */
+};
 
 /*
  * MAIN: numbers and settings, one thread, no OPEN, cached by the kernel; tables and streams are links into

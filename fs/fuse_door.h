@@ -3,7 +3,8 @@
  * The FUSE door: requests of the kernel to calls on the tree, -errno out. No names, no formats, no SQL.
  * Private to fs/fuse*.c, which alone call libfuse; others use fs/fuse.h.
  *
- * fuse_session.c  a connection taken over from the supervisor, its threads
+ * fuse_session.c  a connection taken over from the supervisor
+ * fuse_threads.c  who receives requests, and who may take long
  * fuse_ops.c      names, attributes, listings, what is refused
  * fuse_files.c    content: read, write, open
  * fuse_stream.c   readers that block for news
@@ -15,6 +16,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "fs/fuse.h"
@@ -42,9 +44,14 @@ struct door {
 	int fd;
 	struct doors *doors;
 	_Atomic int64_t busy_since_ns; /* CLOCK_MONOTONIC; 0 while waiting for requests */
-	pthread_mutex_t turn;          /* of the thread that receives */
-	pthread_t thread[DOOR_THREADS_MAX];
-	unsigned n_threads;
+	pthread_mutex_t turn;          /* of the thread that receives; before `lock` */
+	sem_t ended;                   /* a thread found the connection gone */
+
+	pthread_mutex_t lock; /* of what follows */
+	unsigned n_threads, n_waiting, max_threads;
+	unsigned n_unsure; /* requests that may take for ever, under way */
+	uint32_t unsure_uid[DOOR_THREADS_MAX];
+	struct deferred *deferred; /* those of users who have their share of threads */
 };
 
 struct doors {
@@ -96,6 +103,13 @@ void door_refuse(fuse_req_t req, const struct place *place, const char *name, co
 /* The handlers of fuse_files.c and fuse_ops.c, for fuse_session.c. */
 void door_fill_name_ops(struct fuse_lowlevel_ops *ops);
 void door_fill_file_ops(struct fuse_lowlevel_ops *ops, enum door_kind kind);
+
+/* --- threads --- */
+
+/* Makes what threads need; before the first of them. */
+void door_init_threads(struct door *door);
+/* Starts n more threads that serve the door's requests. 0, or -errno where fewer could be. */
+int door_start_threads(struct door *door, unsigned n);
 
 /* --- streams --- */
 int streams_new(struct doors *doors, struct streams **ret);

@@ -230,8 +230,11 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	r = tree_lookup(door->doors->tree, door->doors->view, &dir, name, &place);
 	if (!r && (!door_shows(door, tree_node(door->doors->tree, &place)) || leads_astray(door, &place)))
 		r = -ENOENT;
-	if (!r)
-		r = door_attr(door, req, &place, &entry.attr, &entry.attr_timeout);
+	if (!r) {
+		/* A table's length is for a GETATTR to learn: whoever else wants this name waits for us. */
+		bool table = tree_node(door->doors->tree, &place)->class == NODE_TABLE;
+		r = door_attr(door, table ? NULL : req, &place, &entry.attr, &entry.attr_timeout);
+	}
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;

@@ -15,9 +15,8 @@
 #include "fs/keep.h"
 #include "schema/base/clock.h"
 
-/* <linux/fuse.h> has these since Linux 6.9. */
+/* <linux/fuse.h> has it since Linux 6.9. */
 enum { NOTIFY_RESEND = 7 };
-#define UNIQUE_RESEND (UINT64_C(1) << 63)
 
 static void op_init(void *data, struct fuse_conn_info *conn)
 {
@@ -31,88 +30,6 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 					FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_NO_OPENDIR_SUPPORT);
 	if (door->kind == DOOR_MAIN)
 		conn->want |= conn->capable & (FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_CACHE_SYMLINKS);
-}
-
-/* What libfuse does not hand on of a request. */
-static void look_at(const struct fuse_buf *buf, struct door_request *request)
-{
-	const struct fuse_in_header *head = buf->mem;
-
-	*request = (struct door_request) { 0 };
-	if (buf->size < sizeof(*head))
-		return;
-	request->unique = head->unique & ~UNIQUE_RESEND;
-	request->again = head->unique & UNIQUE_RESEND;
-	if (head->opcode == FUSE_POLL && buf->size >= sizeof(*head) + sizeof(struct fuse_poll_in)) {
-		const struct fuse_poll_in *poll = (const void *)(head + 1);
-		request->poll_handle = poll->kh;
-	}
-}
-
-/* Whether answering may take long: a table is rendered, also to learn its length, or a directory listed. */
-static bool may_take_long(struct door *door, const struct fuse_buf *buf)
-{
-	const struct fuse_in_header *head = buf->mem;
-	const struct tree *tree = door->doors->tree;
-	struct place place;
-
-	if (buf->size < sizeof(*head))
-		return false;
-	switch (head->opcode) {
-	case FUSE_LOOKUP:
-	case FUSE_READDIR:
-	case FUSE_READDIRPLUS:
-		return true;
-	case FUSE_OPEN:
-	case FUSE_GETATTR:
-		return tree_place(tree, head->nodeid, &place) &&
-		       tree_node(tree, &place)->class == NODE_TABLE &&
-		       (head->opcode == FUSE_OPEN ||
-			       opens_last_length(door->doors->opens, tree_id(&place)) < 0);
-	default:
-		return false;
-	}
-}
-
-static void process(struct door *door, const struct fuse_buf *buf)
-{
-	atomic_store_explicit(&door->busy_since_ns, clock_monotonic_ns(), memory_order_relaxed);
-	fuse_session_process_buf(door->session, buf);
-	atomic_store_explicit(&door->busy_since_ns, 0, memory_order_relaxed);
-}
-
-/*
- * One thread of a door receives at a time, and goes on while what it receives is answered at once: the kernel
- * would give the next request to the thread that has slept longest, and to wake that one, most often on
- * another CPU, costs more than the answer.
- */
-static void *serve_requests(void *ctx)
-{
-	struct door *door = ctx;
-	struct fuse_buf buf = { 0 };
-	struct door_request request;
-
-	pthread_setspecific(door->doors->request_key, &request);
-	pthread_mutex_lock(&door->turn);
-	while (!fuse_session_exited(door->session)) {
-		int r = fuse_session_receive_buf(door->session, &buf);
-		if (r == -EINTR || r == -EAGAIN)
-			continue;
-		if (r <= 0)
-			break;
-		look_at(&buf, &request);
-		bool long_one = door->n_threads > 1 && may_take_long(door, &buf);
-		if (long_one)
-			pthread_mutex_unlock(&door->turn);
-		process(door, &buf);
-		if (long_one)
-			pthread_mutex_lock(&door->turn);
-	}
-	pthread_mutex_unlock(&door->turn);
-	free(buf.mem);
-	if (door->kind == DOOR_LIVE)
-		atomic_store(&door->doors->view->live_lost, true);
-	return NULL;
 }
 
 static int take_over(struct door *door, const struct buf *init)
@@ -144,21 +61,6 @@ static int resend(const struct door *door)
 	return write(door->fd, &head, sizeof(head)) < 0 ? -errno : 0;
 }
 
-static int start_threads(struct door *door, unsigned n)
-{
-	int r = 0;
-
-	/* The first of them see all of them. */
-	pthread_mutex_lock(&door->turn);
-	for (unsigned i = 0; i < n && !r; i++) {
-		r = pthread_create(&door->thread[i], NULL, serve_requests, door);
-		if (!r)
-			door->n_threads++;
-	}
-	pthread_mutex_unlock(&door->turn);
-	return -r;
-}
-
 static int open_doors(struct doors *doors, const struct doors_options *options)
 {
 	int r;
@@ -168,8 +70,8 @@ static int open_doors(struct doors *doors, const struct doors_options *options)
 	doors->live.kind = DOOR_LIVE;
 	doors->live.fd = options->live_fd;
 	doors->main.doors = doors->live.doors = doors;
-	pthread_mutex_init(&doors->main.turn, NULL);
-	pthread_mutex_init(&doors->live.turn, NULL);
+	door_init_threads(&doors->main);
+	door_init_threads(&doors->live);
 	r = take_over(&doors->main, options->main_init);
 	if (!r && !options->single)
 		r = take_over(&doors->live, options->live_init);
@@ -218,9 +120,9 @@ int doors_start(struct view *view, struct keep *keep, bool successor, const stru
 	if (successor &&
 		(resend(&doors->main) == -EINVAL || (!options->single && resend(&doors->live) == -EINVAL)))
 		return DOORS_REMOUNT;
-	r = start_threads(&doors->main, options->single ? DOOR_THREADS_MAX : 1);
+	r = door_start_threads(&doors->main, options->single ? DOOR_THREADS : 1);
 	if (!r && !options->single)
-		r = start_threads(&doors->live, DOOR_THREADS_MAX);
+		r = door_start_threads(&doors->live, DOOR_THREADS);
 	if (!r)
 		r = streams_start(doors->streams);
 	if (!r)
@@ -237,6 +139,7 @@ int64_t doors_busy_ns(struct doors *doors)
 
 void doors_join(struct doors *doors)
 {
-	for (unsigned i = 0; i < doors->main.n_threads; i++)
-		pthread_join(doors->main.thread[i], NULL);
+	while (sem_wait(&doors->main.ended) && errno == EINTR) {
+		/* Again. */
+	}
 }
