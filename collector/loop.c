@@ -23,7 +23,7 @@
 #include "schema/base/log.h"
 
 enum {
-	WORKERS = 2,
+	WORKERS = 1,           /* for settings, one write at a time */
 	CONNECTOR_BATCH = 128, /* events a turn: some milliseconds where all are births */
 	DYING_MAX = 1024,
 	DYING_POLL_MS = 10,
@@ -42,6 +42,7 @@ struct loop {
 	struct measure measure;
 	struct control control;
 	struct jobs *jobs;
+	struct jobs *measure_jobs; /* its workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
 	int epoll, timer, signals, connector;
@@ -332,6 +333,8 @@ static int start(struct loop *loop)
 	if (loop->epoll < 0 || loop->timer < 0 || loop->signals < 0)
 		return -errno;
 	int r = jobs_new(WORKERS, &loop->jobs);
+	if (r == 0)
+		r = jobs_new(MEASURE_WORKERS, &loop->measure_jobs);
 	if (r < 0)
 		return r;
 
@@ -352,7 +355,7 @@ static int start(struct loop *loop)
 	loop->control.measure = &loop->measure;
 	loop->control.changed = settings_changed;
 	loop->control.ctx = loop;
-	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->jobs };
+	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->measure_jobs };
 	start_history(loop);
 	settings_changed(loop, &loop->control.in_force);
 	if (options->control_fd >= 0) {
@@ -362,8 +365,9 @@ static int start(struct loop *loop)
 			return r;
 		r = watch(loop, control_server_fd(loop->server));
 	}
-	for (size_t i = 0; r == 0 && i < 3; i++)
-		r = watch(loop, (const int[]) { loop->timer, loop->signals, jobs_fd(loop->jobs) }[i]);
+	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs) };
+	for (size_t i = 0; r == 0 && i < sizeof(fds) / sizeof(*fds); i++)
+		r = watch(loop, fds[i]);
 	return r;
 }
 
@@ -371,7 +375,7 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false;
+	bool births = false, requests = false, results = false, measured = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -383,13 +387,19 @@ static void turn(struct loop *loop)
 			births = true;
 		else if (fd == jobs_fd(loop->jobs))
 			results = true;
+		else if (fd == jobs_fd(loop->measure_jobs))
+			measured = true;
 		else
 			requests = true;
 	}
 	if (results)
 		jobs_dispatch(loop->jobs);
-	if (requests)
+	if (measured)
+		jobs_dispatch(loop->measure_jobs);
+	if (requests) {
 		control_server_dispatch(loop->server);
+		measure_tidy(&loop->measure);
+	}
 	if (births)
 		on_connector(loop);
 	look_at_dying(loop);
@@ -430,6 +440,12 @@ int loop_run(const struct loop_options *options)
 	jobs_stop(loop->jobs);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);
+	/* All is stored. Who measures a process that keeps its mmap lock cannot be waited for. */
+	if (loop->measure.n_running)
+		jobs_dispatch(loop->measure_jobs);
+	if (loop->measure.n_running)
+		_exit(EXIT_SUCCESS);
+	jobs_free(loop->measure_jobs);
 	jobs_free(loop->jobs);
 	control_server_free(loop->server);
 	if (loop->connector >= 0)

@@ -19,8 +19,11 @@ struct measurement {
 	struct measurement *next;
 	uint32_t pid;
 	uint64_t start_ticks;
-	struct control_call **calls; /* the loop's, as is next; the rest is the worker's until done */
+	/* The loop's, as is next; the rest is the worker's until done. */
+	struct control_call **calls;
 	size_t n_calls;
+	uint32_t owner;
+	bool running;
 	int outcome; /* PROC_OK, PROC_GONE or -errno */
 	struct process_values values;
 	int64_t measured_ns;
@@ -94,14 +97,40 @@ static void work(struct job *job)
 	it->measured_ns = clock_realtime_ns();
 }
 
-static void done(struct job *job)
+/* Gives the oldest that waits for one of the owner's workers to it, where there is one. */
+static void run_next(struct measure *measure, uint32_t owner)
 {
-	struct measurement *it = (struct measurement *)job;
-	struct measure *measure = it->measure;
+	struct measurement *next = NULL;
+	unsigned n = 0;
+	for (struct measurement *it = measure->first; it; it = it->next) {
+		if (it->owner != owner)
+			continue;
+		n += it->running;
+		if (!it->running)
+			next = it;
+	}
+	if (!next || n >= MEASURE_WORKERS_OF_ONE)
+		return;
+	next->running = true;
+	measure->n_running++;
+	jobs_run(measure->jobs, &next->job);
+}
+
+static void unlink_it(struct measure *measure, struct measurement *it)
+{
 	struct measurement **link = &measure->first;
 	while (*link != it)
 		link = &(*link)->next;
 	*link = it->next;
+}
+
+static void done(struct job *job)
+{
+	struct measurement *it = (struct measurement *)job;
+	struct measure *measure = it->measure;
+	uint32_t owner = it->owner;
+	unlink_it(measure, it);
+	measure->n_running--;
 
 	if (it->outcome == PROC_OK)
 		sampler_measured(measure->sampler, it->pid, it->start_ticks, &it->values, it->measured_ns);
@@ -115,6 +144,7 @@ static void done(struct job *job)
 	}
 	free(it->calls);
 	free(it);
+	run_next(measure, owner);
 }
 
 static bool join(struct measurement *it, struct control_call *call)
@@ -162,7 +192,30 @@ void measure_request(struct measure *measure, struct control_call *call)
 	it->measure = measure;
 	it->pid = pid;
 	it->start_ticks = call->start_ticks;
+	/* One so young that no sweep has seen it is nobody's. */
+	it->owner = process ? process->shown.uid : UINT32_MAX;
 	it->next = measure->first;
 	measure->first = it;
-	jobs_run(measure->jobs, &it->job);
+	run_next(measure, it->owner);
+}
+
+void measure_tidy(struct measure *measure)
+{
+	struct measurement *next;
+	for (struct measurement *it = measure->first; it; it = next) {
+		size_t kept = 0;
+		next = it->next;
+		for (size_t i = 0; i < it->n_calls; i++) {
+			if (control_call_cancelled(it->calls[i]))
+				refuse(it->calls[i], ECANCELED);
+			else
+				it->calls[kept++] = it->calls[i];
+		}
+		it->n_calls = kept;
+		if (kept || it->running)
+			continue;
+		unlink_it(measure, it);
+		free(it->calls);
+		free(it);
+	}
 }

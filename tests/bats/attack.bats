@@ -6,6 +6,10 @@ load programs
 
 teardown() {
 	cd "$TOP"
+	local dir
+	for dir in "$BATS_TEST_TMPDIR"/stuck-*; do
+		umount -l "$dir" 2>/dev/null || true
+	done
 	teardown_memfs
 }
 
@@ -44,4 +48,73 @@ PYTHON
 	assert_failure
 	assert_output --partial 'Invalid argument'
 	grep -q 'reason .*ends with a newline' "$MNT/why"
+}
+
+# stuck_processes N: processes whose mmap lock is held for ever; sets STUCK to their pids, HOLDERS to those who end them.
+stuck_processes() {
+	local i
+	HOLDERS=()
+	build_programs mmap-stuck
+	mkfifo "$BATS_TEST_TMPDIR/hold"
+	for ((i = 0; i < $1; i++)); do
+		mkdir "$BATS_TEST_TMPDIR/stuck-$i"
+		# shellcheck disable=SC2016
+		start bash -c 'exec "$0" "$1" <>"$2" >"$3"' "$BATS_FILE_TMPDIR/mmap-stuck" "$BATS_TEST_TMPDIR/stuck-$i" \
+			"$BATS_TEST_TMPDIR/hold" "$BATS_TEST_TMPDIR/who-$i"
+		HOLDERS+=("$STARTED")
+	done
+	retry_until 20 bash -c '[[ $(cat "$1"/who-* | wc -l) == "$2" ]]' bash "$BATS_TEST_TMPDIR" "$1"
+	mapfile -t STUCK < <(cat "$BATS_TEST_TMPDIR"/who-*)
+}
+
+# read_as UID FILE...: each in a process of its own, in the background; sets READERS.
+read_as() {
+	local uid=$1 file
+	shift
+	READERS=()
+	for file; do
+		start setpriv --reuid="$uid" --regid="$uid" --clear-groups cat "$file" >/dev/null 2>&1
+		READERS+=("$STARTED")
+	done
+}
+
+# All wait for an answer of memfs: none has ended, and none is on its way.
+all_wait() {
+	local pid
+	for pid; do
+		grep -q '^[DS] ' <(sed 's/.*) //' "/proc/$pid/stat") && [[ $(cat "/proc/$pid/wchan") == request_wait_answer ]] || return 1
+	done
+}
+
+@test 'processes whose command line cannot be read keep nobody from the tables' {
+	setup_memfs
+	stuck_processes 24
+	# shellcheck disable=SC2046
+	read_as 4001 $(printf "$MNT/local/%s/cmdline " "${STUCK[@]}")
+	retry_until 10 all_wait "${READERS[@]}"
+	timeout -s KILL 5 cat "$MNT/local/top/rss" >/dev/null
+	timeout -s KILL 5 cat "$MNT/local/$$/cmdline" >/dev/null
+	timeout -s KILL 5 setpriv --reuid=4002 --regid=4002 --clear-groups cat "$MNT/local/processes" >/dev/null
+	kill "${HOLDERS[@]}"
+	# Those that waited behind them are answered, too.
+	retry_until 10 bash -c '! kill -0 "$@" 2>/dev/null' bash "${READERS[@]}"
+	timeout -s KILL 5 setpriv --reuid=4001 --regid=4001 --clear-groups cat "$MNT/local/processes" >/dev/null
+}
+
+@test 'processes that cannot be measured keep nobody from settings, nor others from being measured' {
+	setup_memfs
+	stuck_processes 6
+	# shellcheck disable=SC2046
+	read_as 0 $(printf "$MNT/local/%s/pss " "${STUCK[@]}")
+	start setpriv --reuid=4002 --regid=4002 --clear-groups sleep 1000
+	local other=$STARTED
+	retry_until 10 all_wait "${READERS[@]}"
+	retry_until 5 grep -q "^$other	" "$MNT/local/processes"
+	timeout -s KILL 5 bash -c 'echo "freshness_ms 250" >"$1"' bash "$MNT/local/config"
+	[[ $(timeout -s KILL 5 cat "$MNT/local/$other/pss") -gt 0 ]]
+	# Nor do they hold up the end.
+	local began=$SECONDS
+	"$MEMFS" umount "$MNT"
+	((SECONDS - began < 5 * PATIENCE))
+	retry_until 10 none_left
 }
