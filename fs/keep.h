@@ -37,8 +37,8 @@ struct keep_names {
 	_Atomic uint64_t id; /* node id; 0: empty. Cleared before the rest changes, set after */             \
 	int64_t mtime_ns;    /* epoch: when it was rendered */                                               \
 	uint32_t len;                                                                                        \
-	int32_t error;     /* errno that a read brings instead; 0 none */                                    \
-	uint32_t flags;    /* of snapshot.c */                                                               \
+	int32_t error;       /* errno that a read brings instead; 0 none */                                  \
+	uint32_t flags;      /* of snapshot.c */                                                             \
 	uint32_t resized_for /* the thread that was told of a greater length */
 
 struct keep_snapshot {
