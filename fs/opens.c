@@ -18,6 +18,9 @@ enum { PAGE = 4096, LENGTHS = 4096, INDEX_BITS = 12, KEPT_BYTES = 65536 };
  * predecessor that was killed while it gave memory back may be doing so still, in the kernel.
  */
 static const int64_t clearing_ns = INT64_C(5000000000);
+/* What one user but root may have of slots and bytes, and what is left for root alone. */
+enum { SHARE = KEEP_OPENS / 4, RESERVE = KEEP_OPENS / 8 };
+static const uint64_t share_bytes = KEEP_OPENS_BYTES / 4;
 _Static_assert(1 << INDEX_BITS == KEEP_OPENS, "a handle holds the index of a slot");
 
 struct opens {
@@ -145,31 +148,94 @@ static int fill_slot(struct opens *opens, uint16_t index, const char *bytes, siz
 	return 0;
 }
 
+/* What is being cleared counts: else many opens one after the other would do what as many at once may not. */
+static bool share_is_used(const struct opens *opens, uint32_t uid, uint64_t len)
+{
+	uint64_t bytes = 0;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < opens->n_used; i++)
+		bytes += room(opens->keep->open[opens->used[i]].len);
+	/* A user's are not more than all are. */
+	if (opens->n_free > KEEP_OPENS - SHARE && bytes + room(len) <= share_bytes)
+		return false;
+	bytes = 0;
+	for (unsigned i = 0; i < KEEP_OPENS; i++) {
+		const struct keep_open *slot = &opens->keep->open[i];
+		if (slot->state == SLOT_FREE || slot->uid != uid)
+			continue;
+		n++;
+		bytes += room(slot->len);
+	}
+	return n >= SHARE || (n && bytes + room(len) > share_bytes);
+}
+
+/* A slot with room for the bytes. The lock is held. */
+static int claim_slot(struct opens *opens, uint32_t uid, const char *bytes, size_t len, uint16_t *ret_index)
+{
+	if (uid && share_is_used(opens, uid, len))
+		return -EMFILE;
+	if (opens->n_free <= (uid ? RESERVE : 0))
+		return -ENFILE;
+	*ret_index = opens->free[opens->n_free - 1];
+	return fill_slot(opens, *ret_index, bytes, len);
+}
+
+/* The lock is held. */
+static void free_slot(struct opens *opens, uint16_t index)
+{
+	opens->keep->open[index].state = SLOT_FREE;
+	opens->free[opens->n_free++] = index;
+	for (uint32_t i = 0; i < opens->n_used; i++) {
+		if (opens->used[i] != index)
+			continue;
+		memmove(&opens->used[i], &opens->used[i + 1], (--opens->n_used - i) * sizeof(*opens->used));
+		break;
+	}
+}
+
+/* Gives back the memory of slots released that long ago. The lock is held. */
+static void clear_slots(struct opens *opens, int64_t age_ns)
+{
+	int64_t now = clock_monotonic_ns();
+
+	for (uint32_t i = opens->n_used; i--;) {
+		uint16_t index = opens->used[i];
+		struct keep_open *slot = &opens->keep->open[index];
+		if (slot->state != SLOT_CLEARING || now - slot->time_ns < age_ns ||
+			now - opens->began_ns < clearing_ns)
+			continue;
+		madvise(opens->keep->open_bytes + slot->offset, room(slot->len), MADV_REMOVE);
+		free_slot(opens, index);
+	}
+}
+
 int opens_add(struct opens *opens, uint64_t unique, uint64_t id, uid_t uid, const char *bytes, size_t len,
 	int error, uint64_t *ret_handle)
 {
-	int r = -ENFILE;
+	uint16_t index;
 
 	pthread_mutex_lock(&opens->lock);
-	if (opens->n_free) {
-		uint16_t index = opens->free[opens->n_free - 1];
+	int r = claim_slot(opens, uid, bytes, len, &index);
+	if (r) {
+		clear_slots(opens, 0);
+		r = claim_slot(opens, uid, bytes, len, &index);
+	}
+	if (!r) {
 		struct keep_open *slot = &opens->keep->open[index];
-		r = fill_slot(opens, index, bytes, len);
-		if (!r) {
-			opens->n_free--;
-			*slot = (struct keep_open) {
-				.generation = slot->generation + 1,
-				.id = id,
-				.unique = unique,
-				.time_ns = clock_monotonic_ns(),
-				.uid = uid,
-				.error = error,
-				.offset = slot->offset,
-				.len = len,
-			};
-			atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);
-			*ret_handle = handle_of(opens, index);
-		}
+		opens->n_free--;
+		*slot = (struct keep_open) {
+			.generation = slot->generation + 1,
+			.id = id,
+			.unique = unique,
+			.time_ns = clock_monotonic_ns(),
+			.uid = uid,
+			.error = error,
+			.offset = slot->offset,
+			.len = len,
+		};
+		atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);
+		*ret_handle = handle_of(opens, index);
 	}
 	pthread_mutex_unlock(&opens->lock);
 	return r;
@@ -190,19 +256,6 @@ int opens_read(struct opens *opens, uint64_t handle, size_t offset, size_t size,
 	return 0;
 }
 
-/* The lock is held. */
-static void free_slot(struct opens *opens, uint16_t index)
-{
-	opens->keep->open[index].state = SLOT_FREE;
-	opens->free[opens->n_free++] = index;
-	for (uint32_t i = 0; i < opens->n_used; i++) {
-		if (opens->used[i] != index)
-			continue;
-		memmove(&opens->used[i], &opens->used[i + 1], (--opens->n_used - i) * sizeof(*opens->used));
-		break;
-	}
-}
-
 void opens_release(struct opens *opens, uint64_t handle)
 {
 	pthread_mutex_lock(&opens->lock);
@@ -218,18 +271,8 @@ void opens_release(struct opens *opens, uint64_t handle)
 
 void opens_tidy(struct opens *opens)
 {
-	int64_t now = clock_monotonic_ns();
-
 	pthread_mutex_lock(&opens->lock);
-	for (uint32_t i = opens->n_used; i--;) {
-		uint16_t index = opens->used[i];
-		struct keep_open *slot = &opens->keep->open[index];
-		if (slot->state != SLOT_CLEARING || now - slot->time_ns < clearing_ns ||
-			now - opens->began_ns < clearing_ns)
-			continue;
-		madvise(opens->keep->open_bytes + slot->offset, room(slot->len), MADV_REMOVE);
-		free_slot(opens, index);
-	}
+	clear_slots(opens, clearing_ns);
 	pthread_mutex_unlock(&opens->lock);
 }
 

@@ -25,8 +25,9 @@ void opens_free(struct opens *opens);
 bool opens_find_request(struct opens *opens, uint64_t unique, uint64_t id, uint64_t *ret_handle);
 
 /*
- * Keeps a snapshot (or, with error, the errno that its reads bring) and stores its handle. 0; -ENFILE where
- * too many files are open; -EFBIG, -ENOMEM where the bytes find no room.
+ * Keeps a snapshot (or, with error, the errno that its reads bring) and stores its handle. 0; -EMFILE where
+ * the user has a share of all already (root may have all); -ENFILE where too many files are open; -EFBIG,
+ * -ENOMEM where the bytes find no room.
  */
 int opens_add(struct opens *opens, uint64_t unique, uint64_t id, uid_t uid, const char *bytes, size_t len,
 	int error, uint64_t *ret_handle);

@@ -118,3 +118,36 @@ all_wait() {
 	((SECONDS - began < 5 * PATIENCE))
 	retry_until 10 none_left
 }
+
+@test 'an ordinary user with thousands of open tables keeps nobody from opening more' {
+	setup_memfs
+	run -0 python3 - "$MNT/local" <<'PYTHON'
+import errno, os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000))
+table, opened = sys.argv[1] + "/processes", []
+os.seteuid(4001)
+try:
+    while True:
+        opened.append(os.open(table, os.O_RDONLY))
+except OSError as error:
+    assert error.errno == errno.EMFILE and 100 < len(opened) < 4096, (error, len(opened))
+os.seteuid(0)
+os.seteuid(4002)
+for _ in range(100):
+    assert os.read(os.open(table, os.O_RDONLY), 4) == b"pid\t"
+os.seteuid(0)
+assert os.read(os.open(table, os.O_RDONLY), 4) == b"pid\t"
+os.seteuid(4001)
+assert os.read(opened[0], 4) == b"pid\t"
+os.close(opened.pop())
+# Closing is told without waiting for it.
+for _ in range(1000):
+    try:
+        opened.append(os.open(table, os.O_RDONLY))
+        break
+    except OSError:
+        pass
+else:
+    raise AssertionError("what was closed cannot be opened again")
+PYTHON
+}

@@ -13,7 +13,7 @@
 #include "schema/base/clock.h"
 #include "tests/unit/fs_world.h"
 
-enum { PAGE = 4096, LARGE = 100000, NS_A_SECOND = 1000000000 };
+enum { PAGE = 4096, LARGE = 100000, NS_A_SECOND = 1000000000, ROOT = 0 };
 
 struct bench {
 	struct world world;
@@ -46,7 +46,7 @@ static uint64_t add(struct bench *bench, uint64_t unique, const char *text)
 {
 	uint64_t handle = 0;
 
-	assert_int_equal(opens_add(bench->opens, unique, 50, 1000, text, strlen(text), 0, &handle), 0);
+	assert_int_equal(opens_add(bench->opens, unique, 50, ROOT, text, strlen(text), 0, &handle), 0);
 	return handle;
 }
 
@@ -89,7 +89,7 @@ static void reads_of_parts(void **state)
 	assert_reads(&bench, empty, "");
 	const struct keep_open *slot = opens_get(bench.opens, handle);
 	assert_non_null(slot);
-	assert_int_equal(slot->uid, 1000);
+	assert_int_equal(slot->uid, ROOT);
 	assert_int_equal(slot->id, 50);
 	end(&bench);
 }
@@ -191,6 +191,37 @@ static void as_many_as_there_are_slots(void **state)
 }
 
 /* A length in the keep stands for bytes that a test need not have. */
+static int add_of(struct bench *bench, uid_t uid, const char *text, uint64_t *ret_handle)
+{
+	return opens_add(bench->opens, 1, 50, uid, text, strlen(text), 0, ret_handle);
+}
+
+static void no_user_takes_them_all(void **state)
+{
+	struct bench bench = begin();
+	uint64_t handle = 0, other, n = 0;
+
+	while (!add_of(&bench, 1000, "x", &handle))
+		n++;
+	assert_int_equal(n, KEEP_OPENS / 4);
+	assert_int_equal(opens_get(bench.opens, handle)->uid, 1000);
+	assert_int_equal(add_of(&bench, 1000, "x", &other), -EMFILE);
+	begin_again(&bench);
+	assert_int_equal(add_of(&bench, 1000, "x", &other), -EMFILE);
+	assert_int_equal(add_of(&bench, 1001, "x", &other), 0);
+	opens_release(bench.opens, handle);
+	assert_int_equal(add_of(&bench, 1000, "x", &handle), 0);
+	/* Nor do many together leave nothing to root. */
+	for (uid_t uid = 1001; uid < 1010; uid++) {
+		while (!add_of(&bench, uid, "x", &other))
+			n++;
+	}
+	assert_int_equal(add_of(&bench, 1010, "x", &other), -ENFILE);
+	assert_true(n < KEEP_OPENS);
+	add(&bench, 1, "root's");
+	end(&bench);
+}
+
 static void pretend_length(struct bench *bench, uint64_t handle, uint64_t len)
 {
 	opens_get(bench->opens, handle)->len = len;
@@ -460,7 +491,7 @@ static void lengths_are_remembered(void **state)
 static void count(void *ctx, struct keep_open *slot)
 {
 	unsigned *n = ctx;
-	*n += slot->uid == 1000;
+	*n += slot->uid == ROOT;
 }
 
 static void each_open_one(void **state)
@@ -532,6 +563,7 @@ int main(void)
 		cmocka_unit_test(a_request_sent_again_finds_its_slot),
 		cmocka_unit_test(a_slot_used_again_has_another_handle),
 		cmocka_unit_test(as_many_as_there_are_slots),
+		cmocka_unit_test(no_user_takes_them_all),
 		cmocka_unit_test(sizes_to_the_limit),
 		cmocka_unit_test(extents_never_overlap),
 		cmocka_unit_test(the_first_gap_that_is_large_enough),
