@@ -65,7 +65,8 @@ struct board_news {
 	char text[BOARD_NEWS_TEXT]; /* escaped, one line, NUL-terminated */
 };
 
-/* A signed rate per second, bytes or count; RATE_UNKNOWN while the process is younger than the window. */
+/* A signed rate per second, bytes or count; BOARD_RATE_UNKNOWN while the process is younger than the window.
+ */
 #define BOARD_RATE_UNKNOWN INT64_MIN
 
 /* A process as last sampled. Plain values: board_read_process copies one out. */

@@ -25,9 +25,8 @@
  * A byte that metric_find looks for before it compares: most keys of a kernel file are nobody's, and memchr
  * over one byte a row is quicker than hashing the key into a table that something would have to build.
  */
-#define TAG(source, length, first)                              ((uint8_t)((source)*89 + (length)*37 + (unsigned char)(first)))
-#define ROW_TAG(name, unit, kind, source, key, ...)             TAG(METRIC_SOURCE_##source, sizeof(key) - 1, (key)[0]),
-#define ROW_HAS_RATE(name, unit, kind, source, key, where, doc) +(((where)&METRIC_RATE) / METRIC_RATE)
+#define TAG(source, length, first)                  ((uint8_t)((source)*89 + (length)*37 + (unsigned char)(first)))
+#define ROW_TAG(name, unit, kind, source, key, ...) TAG(METRIC_SOURCE_##source, sizeof(key) - 1, (key)[0]),
 
 #define PROCESS(...)
 #define SYSTEM(id, ...) ROW(__VA_ARGS__)
@@ -37,12 +36,6 @@ static const struct metric system_rows[] = {
 #undef SYSTEM
 #define SYSTEM(id, ...) ROW_TAG(__VA_ARGS__)
 static const uint8_t system_tags[] = {
-#include "schema/metrics.def"
-};
-#undef SYSTEM
-#define SYSTEM(id, ...) ROW_HAS_RATE(__VA_ARGS__)
-enum {
-	N_SYSTEM_ROWS_WITH_RATE = 0
 #include "schema/metrics.def"
 };
 #undef SYSTEM
@@ -59,22 +52,12 @@ static const uint8_t process_tags[] = {
 #include "schema/metrics.def"
 };
 #undef PROCESS
-#define PROCESS(id, ...) ROW_HAS_RATE(__VA_ARGS__)
-enum {
-	N_PROCESS_ROWS_WITH_RATE = 0
-#include "schema/metrics.def"
-};
-#undef PROCESS
 #undef SYSTEM
 #undef FILE
 #undef STAT
 #undef HISTORY
 #undef RATE
 
-_Static_assert(
-	(int)N_SYSTEM_RATES == (int)N_SYSTEM_ROWS_WITH_RATE, "N_SYSTEM_RATES differs from metrics.def");
-_Static_assert(
-	(int)N_PROCESS_RATES == (int)N_PROCESS_ROWS_WITH_RATE, "N_PROCESS_RATES differs from metrics.def");
 _Static_assert(N_SYSTEM_METRICS <= 64 && N_PROCESS_METRICS <= 64, "`present` has 64 bits");
 
 const struct metric_list system_metrics = { system_rows, N_SYSTEM_METRICS };

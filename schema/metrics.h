@@ -86,8 +86,8 @@ static inline void process_values_set(struct process_values *values, enum proces
 	values->present |= UINT64_C(1) << id;
 }
 
-/* The row of that source whose key is `key`; -1 where no metric wants it. One hash lookup: parsers ask per
- * line. */
+/* The row of that source whose key is `key`; -1 where no metric wants it. Quick where none does: parsers ask
+ * per line. */
 int metric_find(const struct metric_list *list, enum metric_source source, struct span key);
 
 /* The row by name, "rss"; -1 where there is none. */
@@ -109,6 +109,29 @@ extern const unsigned metric_window_seconds[N_WINDOWS];
  * metric_rate_metric gives the metric of a rate index, metric_rate_name its base name in `rate`
  * ("rss", "minor_faults": without _total).
  */
-enum { N_SYSTEM_RATES = 4, N_PROCESS_RATES = 5 }; /* checked against metrics.def when metrics.c is compiled */
+#define FILE                                                  METRIC_FILE /* hides stdio's type up to its undef */
+#define STAT                                                  METRIC_STAT
+#define HISTORY                                               METRIC_HISTORY
+#define RATE                                                  METRIC_RATE
+#define SYSTEM(id, name, unit, kind, source, key, where, doc) +(((where)&METRIC_RATE) / METRIC_RATE)
+#define PROCESS(...)
+enum {
+	N_SYSTEM_RATES = 0
+#include "schema/metrics.def"
+};
+#undef SYSTEM
+#undef PROCESS
+#define SYSTEM(...)
+#define PROCESS(id, name, unit, kind, source, key, where, doc) +(((where)&METRIC_RATE) / METRIC_RATE)
+enum {
+	N_PROCESS_RATES = 0
+#include "schema/metrics.def"
+};
+#undef SYSTEM
+#undef PROCESS
+#undef FILE
+#undef STAT
+#undef HISTORY
+#undef RATE
 unsigned metric_rate_metric(const struct metric_list *list, unsigned rate_index);
 struct span metric_rate_name(const struct metric *metric);

@@ -54,7 +54,7 @@ void rate_track_spread(
 /*
  * Rates at `now`, which must be of the newest sample's time or later: (value now - value then) / elapsed,
  * then being the newest sample that is at least as old as the window. BOARD_RATE_UNKNOWN where there is none
- * yet. A sample that is up to 5 % younger counts, for ticks jitter; the division is by what really elapsed.
+ * yet. A sample that is up to 50 ms younger counts, for ticks jitter; the division is by what really elapsed.
  */
 void rate_track_rates(const struct rate_track *track, const struct rate_sample *now, unsigned n_values,
 	int64_t ret_rate[][N_WINDOWS]);
