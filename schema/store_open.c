@@ -56,14 +56,22 @@ void store_disconnect(struct store *store)
 	store->snapshots = 0;
 }
 
-static void close_in_order(struct store *store)
+static int set_closed(struct store *store, int closed)
 {
 	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_PUT_CLOSED, &statement);
 
-	if (store_in_place(store) || store_statement(store, QUERY_PUT_CLOSED, &statement))
+	if (r)
+		return r;
+	sqlite3_bind_int(statement, 1, closed);
+	return store_done(store, statement);
+}
+
+static void close_in_order(struct store *store)
+{
+	if (store_in_place(store))
 		return;
-	sqlite3_bind_int(statement, 1, 1);
-	store_done(store, statement);
+	set_closed(store, 1);
 	store_shorten_wal(store);
 }
 
@@ -286,17 +294,6 @@ static int migrate(struct store *store, int64_t version)
 	if (r)
 		store_rollback(store);
 	return r;
-}
-
-static int set_closed(struct store *store, int closed)
-{
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_PUT_CLOSED, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_int(statement, 1, closed);
-	return store_done(store, statement);
 }
 
 static int connect_writer(struct store *store)
