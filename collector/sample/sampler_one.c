@@ -14,7 +14,7 @@
 #include "schema/proc/pid_statm.h"
 #include "schema/proc/pid_status.h"
 
-enum { WATCH_NS = 10, STATUS_SHORT = 4096, PATH_MAX_HERE = 40 };
+enum { WATCH_S = 10, STATUS_SHORT = 4096, PATH_MAX_HERE = 40 };
 static const int64_t second_ns = 1000000000;
 
 /* Below the root of /proc a process that ended is a name that is not there. */
@@ -61,12 +61,11 @@ static int read_stat(const struct sampler *sampler, uint32_t pid, struct pid_sta
 	return pid_stat_parse(ret, text, len) ? PROC_OK : PROC_GONE;
 }
 
-static int read_status(struct sampler *sampler, uint32_t pid, struct pid_status *ret)
+static int read_status(struct sampler *sampler, int at, const char *path, struct pid_status *ret)
 {
-	char path[PATH_MAX_HERE], text[STATUS_SHORT];
+	char text[STATUS_SHORT];
 	size_t len;
-	int r = outcome(
-		proc_read_short(sampler->root->proc, path_of(path, pid, "status"), text, sizeof(text), &len));
+	int r = outcome(proc_read_short(at, path, text, sizeof(text), &len));
 	if (r != PROC_OK)
 		return r;
 	if (len < sizeof(text)) {
@@ -75,10 +74,16 @@ static int read_status(struct sampler *sampler, uint32_t pid, struct pid_status 
 	}
 	/* Thousands of groups stand before the lines on memory. */
 	buf_clear(&sampler->text);
-	r = outcome(proc_read(sampler->root->proc, path, &sampler->text));
+	r = outcome(proc_read(at, path, &sampler->text));
 	if (r == PROC_OK)
 		pid_status_parse(ret, sampler->text.data, sampler->text.len);
 	return r;
+}
+
+static int read_status_of(struct sampler *sampler, uint32_t pid, struct pid_status *ret)
+{
+	char path[PATH_MAX_HERE];
+	return read_status(sampler, sampler->root->proc, path_of(path, pid, "status"), ret);
 }
 
 static bool has_ended(char state)
@@ -90,23 +95,19 @@ static bool has_ended(char state)
  * Where the leader ended and threads live on, statm and status of one of those. Looked up anew each time:
  * such processes are rare, and the thread may end as well.
  */
-static int read_through_thread(const struct sampler *sampler, uint32_t pid, char statm[PROCESS_STATM_MAX],
+static int read_through_thread(struct sampler *sampler, uint32_t pid, char statm[PROCESS_STATM_MAX],
 	size_t *ret_len, struct pid_status *status)
 {
 	CLEANUP_CLOSE int dir = -1;
 	CLEANUP_CLOSE int thread = -1;
-	char text[STATUS_SHORT];
-	size_t len;
 
 	int r = proc_open_pid(sampler->root, pid, &dir);
 	if (r == PROC_OK)
 		r = proc_open_living_thread(dir, &thread);
 	if (r == PROC_OK)
-		r = outcome(proc_read_short(thread, "status", text, sizeof(text), &len));
+		r = read_status(sampler, thread, "status", status);
 	if (r == PROC_OK)
 		r = outcome(proc_read_short(thread, "statm", statm, PROCESS_STATM_MAX, ret_len));
-	if (r == PROC_OK)
-		pid_status_parse(status, text, len);
 	return r;
 }
 
@@ -173,16 +174,20 @@ static bool apply_status(struct sampler *sampler, struct process *process, const
 	return owner;
 }
 
-/* The memory columns anew, from texts of one moment; what was measured stays. */
+/* The memory columns anew, from texts of one moment, and statm to compare the next with; what was measured
+ * stays. */
 static void apply_memory(struct sampler *sampler, struct process *process, const char *statm,
 	size_t statm_len, const struct pid_status *status)
 {
 	struct process_values *values = &process->shown.values;
 	uint64_t measured = values->present & sampler->measured_metrics;
+
+	memcpy(process->statm, statm, statm_len);
+	process->statm_len = (uint8_t)statm_len;
 	values->present &= ~sampler->memory_metrics;
 	pid_statm_parse(values, statm, statm_len, sampler->page_bytes);
-	if (!(values->present &
-		    sampler->memory_metrics)) /* no memory of its own: nothing else is said of it */
+	/* No memory of its own: nothing else is said of it. */
+	if (!(values->present & sampler->memory_metrics))
 		return;
 	values->present |= measured;
 	for (unsigned id = 0; id < process_metrics.n; id++)
@@ -207,58 +212,62 @@ static void add_fresh(struct sampler *sampler, struct process *process)
 	sampler->fresh[sampler->n_fresh++] = process->pid;
 }
 
-int sampler_adopt(struct sampler *sampler, uint32_t pid)
-{
-	CLEANUP_CLOSE int fd = -1;
-	struct pid_status status = { .tgid = pid };
+/* What a first sample is made of. */
+struct first {
+	struct pid_status status;
 	struct pid_stat stat;
 	char statm[PROCESS_STATM_MAX];
-	size_t statm_len = 0;
-	bool through_thread = false;
+	size_t statm_len;
+	int statm_fd;
+	bool through_thread;
+};
 
-	if (pid == 0 || pid >= BOARD_PIDS || process_find(&sampler->table, pid))
-		return PROC_OK;
-
+static int read_first(struct sampler *sampler, uint32_t pid, struct first *first)
+{
 	/* The descriptor first and its text last: between the two the pid was this process's all the time. */
-	int r = open_statm(sampler, pid, &fd);
+	int r = open_statm(sampler, pid, &first->statm_fd);
 	if (r == PROC_OK)
-		r = read_status(sampler, pid, &status);
+		r = read_status_of(sampler, pid, &first->status);
 	if (r == PROC_OK)
-		r = read_stat(sampler, pid, &stat);
+		r = read_stat(sampler, pid, &first->stat);
 	if (r == PROC_OK)
-		r = read_statm(fd, statm, &statm_len);
-	if (r == PROC_OK && has_ended(stat.state) && stat.threads > 1)
-		through_thread = read_through_thread(sampler, pid, statm, &statm_len, &status) == PROC_OK;
-	if (r != PROC_OK || status.tgid != pid)
-		return r < 0 ? r : PROC_GONE;
+		r = read_statm(first->statm_fd, first->statm, &first->statm_len);
+	if (r == PROC_OK && has_ended(first->stat.state) && first->stat.threads > 1)
+		first->through_thread = read_through_thread(sampler, pid, first->statm, &first->statm_len,
+						&first->status) == PROC_OK;
+	return r == PROC_OK && first->status.tgid != pid ? PROC_GONE : r;
+}
 
-	struct process *process = process_add(&sampler->table, pid);
-	if (!process)
-		return -ENOMEM;
-	int64_t now_ns = clock_monotonic_ns();
+static void fill(struct sampler *sampler, struct process *process, struct first *first)
+{
 	struct board_process *shown = &process->shown;
+	int64_t now_ns = clock_monotonic_ns();
+
 	process->listed = sampler->listing;
 	process->born = true;
 	process->sample_ns = process->stat_ns = process->status_ns = process->still_since_ns = now_ns;
-	shown->pid = pid;
-	apply_stat(sampler, process, &stat, 0);
-	apply_status(sampler, process, &status);
-	pid_stat_values(&shown->values, &stat);
-	apply_memory(sampler, process, statm, statm_len, &status);
-	memcpy(process->statm, statm, statm_len);
-	process->statm_len = (uint8_t)statm_len;
-	process->through_thread = through_thread;
-	if (!process->kernel_thread && !through_thread)
-		keep_statm(sampler, process, &fd);
-	shown->start_ticks = stat.start_ticks;
-	shown->start_ns =
-		sampler->boot_ns + (int64_t)(stat.start_ticks * (1000000000 / sampler->ticks_per_second));
+	shown->pid = process->pid;
+	apply_stat(sampler, process, &first->stat, 0);
+	apply_status(sampler, process, &first->status);
+	pid_stat_values(&shown->values, &first->stat);
+	apply_memory(sampler, process, first->statm, first->statm_len, &first->status);
+	process->through_thread = first->through_thread;
+	if (!process->kernel_thread && !first->through_thread)
+		keep_statm(sampler, process, &first->statm_fd);
+	shown->start_ticks = first->stat.start_ticks;
+	shown->start_ns = sampler->boot_ns +
+			  (int64_t)(first->stat.start_ticks * (1000000000 / sampler->ticks_per_second));
 	shown->sampled_ns = clock_realtime_ns();
 	process->rates_due_ns = rate_still(now_ns, now_ns, 0, N_PROCESS_RATES, shown->rate);
+}
 
-	struct board_process was;
-	bool known = board_read_process(sampler->board, pid, &was) == BOARD_FOUND;
+/* Puts it on the board, where a predecessor may have had it already, or an earlier user of its pid. */
+static void introduce(struct sampler *sampler, struct process *process)
+{
+	struct board_process *shown = &process->shown, was;
+	bool known = board_read_process(sampler->board, process->pid, &was) == BOARD_FOUND;
 	bool same = known && was.start_ticks == shown->start_ticks;
+
 	if (same) {
 		process->start_told = true;
 		shown->measured_ns = was.measured_ns;
@@ -267,7 +276,8 @@ int sampler_adopt(struct sampler *sampler, uint32_t pid)
 				process_values_set(
 					&shown->values, (enum process_metric)id, was.values.value[id]);
 	} else if (known) {
-		board_push_event(sampler->board, (struct board_event) { BOARD_DEATH, pid, was.start_ticks });
+		board_push_event(
+			sampler->board, (struct board_event) { BOARD_DEATH, process->pid, was.start_ticks });
 	}
 	board_write_process(sampler->board, shown);
 	if (!same)
@@ -279,7 +289,24 @@ int sampler_adopt(struct sampler *sampler, uint32_t pid)
 	process->start_told = process->start_told || sampler->quiet;
 	if (!process->start_told)
 		add_fresh(sampler, process);
-	return PROC_OK;
+}
+
+int sampler_adopt(struct sampler *sampler, uint32_t pid)
+{
+	struct first first = { .status = { .tgid = pid }, .statm_fd = -1 };
+
+	if (pid == 0 || pid >= BOARD_PIDS || process_find(&sampler->table, pid))
+		return PROC_OK;
+	int r = read_first(sampler, pid, &first);
+	struct process *process = r == PROC_OK ? process_add(&sampler->table, pid) : NULL;
+	if (process) {
+		fill(sampler, process, &first);
+		introduce(sampler, process);
+	} else if (r == PROC_OK) {
+		r = -ENOMEM;
+	}
+	close_fd(&first.statm_fd);
+	return r;
 }
 
 /* The text of statm as it is now; of status as well, and *ret_status true, where both come from a thread. */
@@ -304,6 +331,30 @@ static int statm_now(struct sampler *sampler, struct process *process, struct pi
 	if (r == PROC_OK)
 		keep_statm(sampler, process, &fd);
 	return r;
+}
+
+static bool faults_differ(const struct process_values *a, const struct process_values *b)
+{
+	return a->value[PROCESS_MINOR_FAULTS] != b->value[PROCESS_MINOR_FAULTS] ||
+	       a->value[PROCESS_MAJOR_FAULTS] != b->value[PROCESS_MAJOR_FAULTS];
+}
+
+/* Brings the board up to date after a look; `before` are the values before it, `news` says that more than
+ * these may be new. */
+static void show(
+	struct sampler *sampler, struct process *process, const struct process_values *before, bool news)
+{
+	struct board_process *shown = &process->shown;
+	bool moved = before->present != shown->values.present ||
+		     memcmp(before->value, shown->values.value, sizeof(before->value)) != 0;
+
+	if (moved)
+		process->changed = true;
+	shown->sampled_ns = clock_realtime_ns();
+	if (news || moved)
+		board_write_process(sampler->board, shown);
+	else
+		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
 }
 
 int sampler_look(struct sampler *sampler, struct process *process, unsigned what)
@@ -334,7 +385,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	}
 	int64_t now_ns = clock_monotonic_ns();
 	if (what & LOOK_STATUS) {
-		r = has_status ? PROC_OK : read_status(sampler, process->pid, &status);
+		r = has_status ? PROC_OK : read_status_of(sampler, process->pid, &status);
 		if (r != PROC_OK)
 			return r;
 		process->status_ns = now_ns;
@@ -349,11 +400,8 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		process->stat_ns = now_ns;
 		news |= apply_stat(sampler, process, &stat, what);
 		pid_stat_values(&shown->values, &stat);
-		if (!statm_moved &&
-			(before.value[PROCESS_MINOR_FAULTS] != shown->values.value[PROCESS_MINOR_FAULTS] ||
-				before.value[PROCESS_MAJOR_FAULTS] !=
-					shown->values.value[PROCESS_MAJOR_FAULTS]))
-			process->watch_until_ns = now_ns + WATCH_NS * second_ns;
+		if (!statm_moved && faults_differ(&before, &shown->values))
+			process->watch_until_ns = now_ns + WATCH_S * second_ns;
 		if (has_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
 			process->through_thread = true;
 			drop_statm(sampler, process);
@@ -366,24 +414,12 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	}
 	if (what & LOOK_STATUS) {
 		news |= apply_status(sampler, process, &status);
-		if (what & LOOK_STATM) {
+		if (what & LOOK_STATM)
 			apply_memory(sampler, process, statm, statm_len, &status);
-			memcpy(process->statm, statm, statm_len);
-			process->statm_len = (uint8_t)statm_len;
-		}
 	}
-
-	bool moved = before.present != shown->values.present ||
-		     memcmp(before.value, shown->values.value, sizeof(before.value)) != 0;
-	if (moved)
-		process->changed = true;
-	bool rated = sampler_update_rates(sampler, process, &before, stat_ns_before, now_ns);
+	news |= sampler_update_rates(sampler, process, &before, stat_ns_before, now_ns);
 	process->sample_ns = now_ns;
-	shown->sampled_ns = clock_realtime_ns();
-	if (news || moved || rated || what & LOOK_EXEC)
-		board_write_process(sampler->board, shown);
-	else
-		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
+	show(sampler, process, &before, news || what & LOOK_EXEC);
 	return PROC_OK;
 }
 
