@@ -16,8 +16,8 @@ enum control_request_outcome {
 
 /*
  * Returns 0, with *ret_part inside the datagram, or a positive enum control_request_outcome. *ret_request is
- * filled unless NAMELESS; of a refused datagram only version, op and id mean something, and released where
- * the version is ours.
+ * filled unless NAMELESS; of a refused datagram only version, op and id mean something, and released of one
+ * refused for its op.
  */
 int control_request_parse(
 	const void *datagram, size_t n, struct control_request *ret_request, struct span *ret_part);

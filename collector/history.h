@@ -68,11 +68,11 @@ struct recorder_status {
 void recorder_status(struct recorder *recorder, struct recorder_status *ret);
 
 /*
- * Settings live in the database as well: read at start, written when changed. Changes those of *settings that
- * are stored. 0, or -ENODATA where no database could be opened.
+ * Settings live in the database as well: read at start, written when changed. Those that are stored, the
+ * others as they are by default. 0, or -ENODATA where no database could be opened.
  */
 int recorder_load_settings(struct recorder *recorder, struct settings *settings);
-/* Waits until they are stored. 0 or -errno (-EROFS, -ENOSPC, -EIO) with the reason. Applies retention at
- * once.
+/* Waits until they are stored; one caller at a time. 0 or -errno (-EROFS, -ENOSPC, -EIO) with the reason.
+ * Applies retention at once.
  */
 int recorder_save_settings(struct recorder *recorder, const struct settings *settings, struct err *err);

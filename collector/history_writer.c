@@ -11,7 +11,7 @@
 /* Ends that wait for a database which cannot be written; what is over is found at the next start. */
 enum { ENDED_MAX = 65536 };
 
-int writer_init(struct writer *writer, const char *state_dir, const char *boot_uuid, int64_t boot_s)
+void writer_init(struct writer *writer, const char *state_dir, const char *boot_uuid, int64_t boot_s)
 {
 	*writer = (struct writer) {
 		.state_dir = state_dir, .boot_uuid = boot_uuid, .boot_s = boot_s, .key = true
@@ -25,7 +25,6 @@ int writer_init(struct writer *writer, const char *state_dir, const char *boot_u
 		writer->node_metric[i] = (uint8_t)history_column_metric(&system_metrics, i);
 	for (unsigned i = 0; i < writer->process_columns; i++)
 		writer->process_metric[i] = (uint8_t)history_column_metric(&process_metrics, i);
-	return 0;
 }
 
 void writer_deinit(struct writer *writer)

@@ -65,7 +65,7 @@ struct writer {
 	int64_t retention_ns, shorten_ns; /* monotonic: when each was last done */
 };
 
-int writer_init(struct writer *writer, const char *state_dir, const char *boot_uuid, int64_t boot_s);
+void writer_init(struct writer *writer, const char *state_dir, const char *boot_uuid, int64_t boot_s);
 void writer_deinit(struct writer *writer); /* closes */
 
 /* Opens the database; the first time its settings come from there, later ones go there. */
