@@ -14,6 +14,11 @@ extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */
 extern const struct node_list name_list;    /* the names of processes */
 
+/* Units of metrics.def as documentation names them. */
+#define UNIT_BYTES   "bytes"
+#define UNIT_COUNT   NULL
+#define UNIT_PERCENT "percent"
+
 /* README of a directory, made from the rows beside it. */
 int readme_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 

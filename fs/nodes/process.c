@@ -32,12 +32,19 @@ static int read_statm(const struct process *process, struct process_values *valu
 
 static int read_status(const struct process *process, struct pid_status *status)
 {
-	char text[8192];
+	CLEANUP_BUF struct buf whole = BUF_INIT;
+	char text[4096];
 	size_t len;
 	int r = proc_read_short(process->numbers, "status", text, sizeof(text), &len);
 
-	if (!r)
+	if (!r && len < sizeof(text)) {
 		pid_status_parse(status, text, len);
+	} else if (!r) {
+		/* Thousands of groups stand before the lines on memory. */
+		r = proc_read(process->numbers, "status", &whole);
+		if (!r)
+			pid_status_parse(status, whole.data, whole.len);
+	}
 	return gone(r);
 }
 
@@ -239,6 +246,8 @@ static bool next_process(
 	struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key, struct entry *ret)
 {
 	uint32_t pid = (uint32_t)*key;
+	bool fresh = view_collector_runs(
+		view); /* a board that nobody writes may tell of an earlier user of a pid */
 
 	while ((pid = view_next_pid(view, pid))) {
 		struct board_process board;
@@ -246,7 +255,7 @@ static bool next_process(
 		ret->place = *dir;
 		ret->place.row = child_row;
 		ret->place.pid = pid;
-		if (board_read_process(view->board, pid, &board) == BOARD_FOUND)
+		if (fresh && board_read_process(view->board, pid, &board) == BOARD_FOUND)
 			ret->place.start_ticks = (uint32_t)board.start_ticks;
 		else if (view_find_process(view, pid, &ret->place.start_ticks))
 			continue;
@@ -297,7 +306,7 @@ const struct node_list process_list = { next_process, find_process, 0 };
 		!((where)&METRIC_FILE)                             ? NODE_NONE                               \
 		: METRIC_SOURCE_##source == METRIC_SOURCE_MEASURED ? NODE_TABLE                              \
 								   : NODE_NUMBER,                            \
-		"bytes", text,                                                                               \
+		UNIT_##metric_unit, text,                                                                    \
 		.render =                                                                                    \
 			METRIC_SOURCE_##source == METRIC_SOURCE_MEASURED ? measured_render : number_render,  \
 		.exists = has_memory, .arg = PROCESS_##id },

@@ -24,6 +24,16 @@ static int read_values(struct view *view, struct system_values *values)
 	return 0;
 }
 
+/* Where the kernel has none its metrics stay absent. */
+static void read_pressure(struct view *view, struct system_values *values)
+{
+	char text[512];
+	size_t len;
+
+	if (!proc_read_short(view->root.proc, "pressure/memory", text, sizeof(text), &len))
+		pressure_memory_parse(values, text, len);
+}
+
 static int number_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
@@ -31,6 +41,8 @@ static int number_render(
 	struct system_values values;
 	int r = read_values(view, &values);
 
+	if (!r && system_metrics.rows[id].source == METRIC_SOURCE_PRESSURE_MEMORY)
+		read_pressure(view, &values);
 	if (r)
 		return r;
 	if (!metric_has(values.present, id))
@@ -44,14 +56,11 @@ static int stat_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	struct system_values values;
-	char text[512];
-	size_t len;
 	int r = read_values(view, &values);
 
 	if (r)
 		return r;
-	if (!proc_read_short(view->root.proc, "pressure/memory", text, sizeof(text), &len))
-		pressure_memory_parse(&values, text, len);
+	read_pressure(view, &values);
 	for (unsigned id = 0; id < system_metrics.n; id++) {
 		const struct metric *metric = &system_metrics.rows[id];
 		if (!(metric->where & METRIC_STAT))
@@ -155,7 +164,7 @@ static const struct node by_name_nodes[] = {
 #define HISTORY METRIC_HISTORY
 #define RATE    METRIC_RATE
 #define SYSTEM(id, metric_name, metric_unit, kind, source, key, where, text)                                 \
-	{ metric_name, 0444, (where)&METRIC_FILE ? NODE_NUMBER : NODE_NONE, "bytes", text,                   \
+	{ metric_name, 0444, (where)&METRIC_FILE ? NODE_NUMBER : NODE_NONE, UNIT_##metric_unit, text,        \
 		.render = number_render, .arg = SYSTEM_##id },
 #define PROCESS(id, ...)
 
