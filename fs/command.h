@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the program `memfs` can be told: one row a command, each in command_NAME.c. */
+/* The commands of commands.def. */
 #pragma once
 
 struct command {
@@ -9,10 +9,18 @@ struct command {
 	int (*run)(int argc, char **argv); /* what follows the name; returns an exit status */
 };
 
-/* Exit statuses, as in sysexits: 0 fine, 1 failed, 2 called wrongly. */
+/* Exit statuses: 0 fine, 1 failed, 2 called wrongly. */
 enum { EXIT_USAGE = 2 };
 
-int command_mount(int argc, char **argv);
-int command_umount(int argc, char **argv);
-int command_status(int argc, char **argv);
-int command_tree(int argc, char **argv);
+#define COMMAND(name, arguments, doc) int command_##name(int argc, char **argv);
+#include "fs/commands.def"
+#undef COMMAND
+
+/* The command of that name; NULL where there is none. */
+const struct command *command_find(const char *name);
+
+/* Says on standard error how the command is called; returns EXIT_USAGE. */
+int command_usage(const char *name);
+
+/* Says on standard output what there is. */
+void command_help(void);

@@ -27,12 +27,6 @@ static int fail(const char *reason)
 	return 1;
 }
 
-static int usage(const char *text)
-{
-	fprintf(stderr, "usage: memfs %s\n", text);
-	return EXIT_USAGE;
-}
-
 /* A daemon's standard error: a file beside its sockets. */
 static void detach(const struct options *options)
 {
@@ -106,12 +100,12 @@ int command_mount(int argc, char **argv)
 		else if (!strncmp(argv[i], "-o", 2) && argv[i][2])
 			r = options_set_all(&options, argv[i] + 2, &err);
 		else if (*argv[i] == '-' || dir)
-			return usage("mount [-f] [-o OPTION,...] DIR");
+			return command_usage("mount");
 		else
 			dir = argv[i];
 	}
 	if (!r && !dir)
-		return usage("mount [-f] [-o OPTION,...] DIR");
+		return command_usage("mount");
 	if (!r)
 		r = options_finish(&options, dir, &err);
 	if (r)
@@ -155,7 +149,7 @@ int command_umount(int argc, char **argv)
 	char run[PATH_MAX], reason[ERR_REASON_MAX];
 
 	if (argc != 1 || *argv[0] == '-')
-		return usage("umount DIR");
+		return command_usage("umount");
 	CLEANUP_FREE char *dir = realpath(argv[0], NULL);
 	if (!dir && errno == ENOTCONN)
 		dir = strdup(argv[0]);

@@ -95,10 +95,8 @@ static int show_all(void)
 
 int command_status(int argc, char **argv)
 {
-	if (argc > 1 || (argc && *argv[0] == '-')) {
-		fprintf(stderr, "usage: memfs status [DIR]\n");
-		return EXIT_USAGE;
-	}
+	if (argc > 1 || (argc && *argv[0] == '-'))
+		return command_usage("status");
 	if (!argc)
 		return show_all();
 	CLEANUP_FREE char *dir = realpath(argv[0], NULL);
@@ -110,10 +108,8 @@ int command_tree(int argc, char **argv)
 	CLEANUP_FREE struct tree *tree = calloc(1, sizeof(*tree));
 	CLEANUP_BUF struct buf text = BUF_INIT;
 
-	if (argc > 1 || (argc && strcmp(argv[0], "--markdown") != 0)) {
-		fprintf(stderr, "usage: memfs tree [--markdown]\n");
-		return EXIT_USAGE;
-	}
+	if (argc > 1 || (argc && strcmp(argv[0], "--markdown") != 0))
+		return command_usage("tree");
 	if (!tree || tree_init(tree, &root_node)) {
 		fprintf(stderr, "memfs: a row of the tree breaks a rule\n");
 		return 1;
