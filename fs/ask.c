@@ -7,10 +7,7 @@
 
 enum { MEASURE_MS = 30000, WRITE_MS = 30000 };
 
-static void deinit_reply(struct control_reply *reply)
-{
-	control_reply_deinit(reply);
-}
+#define CLEANUP_REPLY __attribute__((cleanup(control_reply_deinit)))
 
 /* What the collector's answer means to the caller, with its words where it gave any. */
 static int answer_error(const struct control_reply *reply, struct err *err)
@@ -32,7 +29,7 @@ static int answer_error(const struct control_reply *reply, struct err *err)
 int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
 	struct control_measured *ret)
 {
-	__attribute__((cleanup(deinit_reply))) struct control_reply reply = CONTROL_REPLY_INIT;
+	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
 	struct control_ask ask = {
 		.op = CONTROL_OP_MEASURE,
 		.uid = caller->uid,
@@ -55,7 +52,7 @@ int ask_measure(struct view *view, const struct process *process, const struct c
 int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
 	size_t len, const atomic_bool *cancelled, struct err *err)
 {
-	__attribute__((cleanup(deinit_reply))) struct control_reply reply = CONTROL_REPLY_INIT;
+	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
 	struct control_ask ask = {
 		.op = op,
 		.uid = caller->uid,

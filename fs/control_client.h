@@ -53,12 +53,15 @@ void control_client_free(struct control_client *client); /* no call may be under
  * CONTROL_CANCEL_MS.
  *
  * Returns 0 when the collector answered, with the reply filled; else nothing but its memory has changed, and:
+ *
  *   -ECONNREFUSED  nobody listens
  *   -ETIMEDOUT     no answer in time; it may have been applied
  *   -ECANCELED     the same for a cancelled call
- *   -ECONNRESET    the connection was lost; an idempotent call was sent again and lost again, another may
- * have been applied -EMSGSIZE      the payload is too long -EPROTO        the collector broke the protocol,
- * or its segment is not sealed: -EPERM what visit returned, or another -errno
+ *   -ECONNRESET    the connection was lost, a second time for an idempotent call; another may have been
+ * applied -EMSGSIZE      the payload is too long -EPROTO        the collector broke the protocol -EPERM its
+ * segment is not sealed
+ *
+ * or what visit returned, or another -errno.
  */
 int control_client_call(struct control_client *client, const struct control_ask *ask,
 	struct control_reply *reply, int timeout_ms, const atomic_bool *cancelled);

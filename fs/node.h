@@ -63,8 +63,8 @@ struct node_list {
 	/* The child of that name. 0 or -ENOENT. */
 	int (*find)(struct view *view, const struct place *dir, uint16_t child_row, const char *name,
 		struct place *ret);
-	/* Numbers of entries may appear and vanish at any time: how long the kernel may keep one unasked. 0:
-	 * until told. */
+	/* How long the kernel may keep an entry without asking again, in milliseconds. 0: until the ticker
+	 * tells it of births and deaths. */
 	unsigned entry_timeout_ms;
 };
 

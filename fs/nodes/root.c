@@ -138,12 +138,6 @@ static int find_node(
 
 const struct node_list node_list = { next_node, find_node, 0 };
 
-static int alias_render(
-	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
-{
-	return local_render(view, place, caller, out);
-}
-
 static const struct node nodes_nodes[] = {
 	{ NULL, 0555, NODE_DIR, NULL, "a node, by name", "NODE", .list = &node_list,
 		.children = system_nodes },
@@ -161,7 +155,7 @@ static const struct node root_nodes[] = {
 	{ "self", 0777, NODE_LINK, NULL, "the directory of whoever asks", .render = self_render },
 	{ "nodes", 0555, NODE_DIR, NULL, "every known node, by name", .children = nodes_nodes },
 	{ NULL, 0777, NODE_LINK, NULL, "the same node, for short", "NODE", .list = &node_list,
-		.render = alias_render, .hidden = true },
+		.render = local_render, .hidden = true },
 	{ 0 },
 };
 
