@@ -7,26 +7,16 @@
 #include "schema/base/clock.h"
 #include "schema/base/kv.h"
 #include "schema/base/num.h"
-#include "schema/proc/meminfo.h"
-#include "schema/proc/pressure.h"
+#include "schema/proc/system_files.h"
 
 static const int64_t second_ns = 1000000000;
 
 void sampler_sample_system(struct sampler *sampler)
 {
 	struct board_system *system = &sampler->system;
-	char text[8192];
-	size_t len;
 
-	system->values.present = 0;
-	if (proc_read_short(sampler->root->proc, "meminfo", text, sizeof(text), &len) == PROC_OK)
-		meminfo_parse(&system->values, text, len);
-	else
+	if (system_files_read(sampler->root, SYSTEM_FILES_ALL, &system->values) < 0)
 		sampler->failures++;
-	if (proc_read_short(sampler->root->proc, "pressure/memory", text, sizeof(text), &len) == PROC_OK)
-		pressure_memory_parse(&system->values, text, len);
-	system_values_derive(&system->values);
-
 	struct rate_sample now = { .time_ns = clock_monotonic_ns() };
 	for (unsigned i = 0; i < N_SYSTEM_RATES; i++) {
 		unsigned id = metric_rate_metric(&system_metrics, i);

@@ -8,46 +8,20 @@
 #include "fs/refusals.h"
 #include "fs/render.h"
 #include "fs/view.h"
-#include "schema/proc/meminfo.h"
-#include "schema/proc/pressure.h"
-
-static int read_values(struct view *view, struct system_values *values)
-{
-	char text[8192];
-	size_t len;
-	int r = proc_read_short(view->root.proc, "meminfo", text, sizeof(text), &len);
-
-	*values = (struct system_values) { 0 };
-	if (r)
-		return -EIO;
-	meminfo_parse(values, text, len);
-	return 0;
-}
-
-/* Where the kernel has none its metrics stay absent. */
-static void read_pressure(struct view *view, struct system_values *values)
-{
-	char text[512];
-	size_t len;
-
-	if (!proc_read_short(view->root.proc, "pressure/memory", text, sizeof(text), &len))
-		pressure_memory_parse(values, text, len);
-}
+#include "schema/proc/system_files.h"
 
 static int number_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	unsigned id = tree_node(view->tree, place)->arg;
+	const struct metric *metric = &system_metrics.rows[id];
 	struct system_values values;
-	int r = read_values(view, &values);
 
-	if (!r && system_metrics.rows[id].source == METRIC_SOURCE_PRESSURE_MEMORY)
-		read_pressure(view, &values);
-	if (r)
-		return r;
+	if (system_files_read(&view->root, system_files_of(metric), &values))
+		return -EIO;
 	if (!metric_has(values.present, id))
 		return -ENODATA;
-	metric_value_render(out, &system_metrics.rows[id], values.value[id]);
+	metric_value_render(out, metric, values.value[id]);
 	buf_putc(out, '\n');
 	return 0;
 }
@@ -56,11 +30,9 @@ static int stat_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	struct system_values values;
-	int r = read_values(view, &values);
 
-	if (r)
-		return r;
-	read_pressure(view, &values);
+	if (system_files_read(&view->root, SYSTEM_FILES_ALL, &values))
+		return -EIO;
 	for (unsigned id = 0; id < system_metrics.n; id++) {
 		const struct metric *metric = &system_metrics.rows[id];
 		if (!(metric->where & METRIC_STAT))
