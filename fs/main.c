@@ -14,15 +14,29 @@
  *   parking.c             where what waits is done
  *   fuse*.c               the FUSE door, the only caller of libfuse
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/command.h"
+
+/* Started without them, what is opened next would take their numbers: a pipe, a lock, the mount. */
+static void open_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			_exit(EXIT_FAILURE);
+	}
+}
 
 int main(int argc, char **argv)
 {
 	const struct command *command = argc >= 2 ? command_find(argv[1]) : NULL;
 
+	open_standard_fds();
 	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		command_help();
 		return 0;

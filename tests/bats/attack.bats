@@ -151,3 +151,18 @@ else:
     raise AssertionError("what was closed cannot be opened again")
 PYTHON
 }
+
+@test 'mounted without standard input, output and error' {
+	export_sanitizers
+	MNT=$BATS_TEST_TMPDIR/m/mnt STATE=$BATS_TEST_TMPDIR/m/state RUN=$BATS_TEST_TMPDIR/m/run
+	mkdir -p "$MNT" "$STATE"
+	timeout 20 bash -c 'exec "$@" <&- >&- 2>&- 3>&-' bash "$MEMFS" mount -o "state=$STATE,run=$RUN,node=closed" "$MNT"
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+	"$MEMFS" umount "$MNT"
+	start bash -c 'exec "$@" <&- >&- 2>&- 3>&-' bash "$MEMFS" mount -f -o "state=$STATE,run=$RUN,node=closed" "$MNT"
+	retry_until 10 test -s "$MNT/local/total"
+	# Nobody writes a log into what took the number of standard error.
+	assert_equal "$(readlink "/proc/$STARTED/fd/2" "/proc/$(serve_pid)/fd/2" "/proc/$(collector_pid)/fd/2")" "$(printf '/dev/null\n%.0s' 1 2 3)"
+	"$MEMFS" umount "$MNT"
+	wait "$STARTED"
+}
