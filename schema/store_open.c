@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+_Static_assert((int)STORE_VERSION == (int)N_MIGRATIONS, "a migration without its version");
+
 enum {
 	READER_WAITS_MS = 20,
 	CHECK_MS = 2000,
