@@ -103,6 +103,9 @@ static int lock_state(const char *state_dir)
 	if (dir < 0)
 		return -errno;
 	CLEANUP_CLOSE int fd = openat(dir, "collector.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* Where nothing can be written there is nothing to have alone: history is absent, the rest works. */
+	if (fd < 0 && errno == EROFS)
+		return steal_fd(&dir);
 	if (fd < 0)
 		return -errno;
 	int64_t until_ns = clock_monotonic_ns() + LOCK_PATIENCE_MS * INT64_C(1000000);

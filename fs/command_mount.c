@@ -168,6 +168,8 @@ int command_umount(int argc, char **argv)
 		snprintf(reason, sizeof(reason), "%s: %s", argv[0], strerror(-r));
 		return fail(reason);
 	}
+	if (*run)
+		adopt_end_supervisor(run);
 	for (int waited = 0; *run && !supervisor_ended(run) && waited < UMOUNT_MS; waited += POLL_MS)
 		poll(NULL, 0, POLL_MS);
 	return 0;

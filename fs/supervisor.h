@@ -95,6 +95,12 @@ uint64_t adopt_start_of(pid_t pid);
 void adopt_record(const struct supervisor *supervisor);
 
 /*
+ * Asks the supervisor of a run directory to end. After an unmount, for where another mount namespace has a
+ * copy of the mount the kernel does not end the connection.
+ */
+void adopt_end_supervisor(const char *run);
+
+/*
  * Takes over what a dead supervisor left running: the mount with its descriptors, the collector with the
  * board. What does not fit these options is ended first.
  */

@@ -117,6 +117,8 @@ void adopt_record(const struct supervisor *supervisor)
 	char record[RECORD_BYTES];
 	struct buf text = BUF_FIXED(record);
 
+	buf_printf(
+		&text, "supervisor %d %llu\n", (int)getpid(), (unsigned long long)adopt_start_of(getpid()));
 	buf_printf(&text, "serve %d %llu\n", (int)supervisor->serve.pid,
 		(unsigned long long)supervisor->serve.start_ticks);
 	buf_printf(&text, "collector %d %llu\n", (int)supervisor->collector.pid,
@@ -148,6 +150,23 @@ static pid_t read_process(struct span value, uint64_t *ret_start)
 		return 0;
 	*ret_start = start;
 	return (pid_t)pid;
+}
+
+void adopt_end_supervisor(const char *run)
+{
+	char path[PATH_MAX], bytes[RECORD_BYTES];
+	struct span key, value;
+
+	snprintf(path, sizeof(path), "%s/state", run);
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	for (struct kv_cursor cursor = kv_begin(bytes, n > 0 ? (size_t)n : 0);
+		kv_next(&cursor, &key, &value);) {
+		uint64_t start;
+		pid_t pid = span_equals(key, "supervisor") ? read_process(value, &start) : 0;
+		if (pid)
+			kill(pid, SIGTERM);
+	}
 }
 
 static bool read_remains(const struct supervisor *supervisor, struct remains *ret)

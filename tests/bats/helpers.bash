@@ -134,7 +134,7 @@ start() {
 as_user() {
 	local node=$BATS_TEST_TMPDIR/fuse
 	[[ -c $node ]] || { mknod "$node" c 10 229 && chmod 666 "$node"; }
-	unshare --mount --propagation private sh -c 'mount --bind "$0" /dev/fuse && exec setpriv --reuid=nobody --regid=nogroup \
+	unshare --mount --propagation slave sh -c 'mount --bind "$0" /dev/fuse && exec setpriv --reuid=nobody --regid=nogroup \
 		--clear-groups env HOME=/nonexistent "$@"' "$node" "$@" 3>&-
 }
 

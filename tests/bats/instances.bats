@@ -197,3 +197,12 @@ dead() {
 	assert_equal "$(cat "$MNT/local/hostname")" "$(cat /proc/sys/kernel/hostname)"
 	assert_equal "$(field "$MNT/status" node)" my_node_1
 }
+
+@test 'memfs umount ends memfs though another mount namespace has a copy' {
+	setup_memfs
+	start unshare --mount --propagation private sleep 1000
+	retry_until 5 grep -q " $MNT " "/proc/$STARTED/mounts"
+	run "$MEMFS" umount "$MNT"
+	assert_success
+	nothing_left
+}

@@ -67,10 +67,10 @@ PYTHON
 }
 
 @test 'a full disk: numbers go on, status tells, and history is kept again when there is space' {
-	disk 2m
+	disk 16m # more than the write-ahead log ever takes
 	mount_on_disk
 	retry_until 5 history_is ok
-	head -c 4m /dev/zero >"$BATS_TEST_TMPDIR/disk/fill" 2>/dev/null || true
+	head -c 32m /dev/zero >"$BATS_TEST_TMPDIR/disk/fill" 2>/dev/null || true
 	retry_until 30 history_is full
 	serves
 	grep -q 'history is not kept: no space' "$RUN/log"
@@ -138,4 +138,13 @@ newer_than() {
 	setup_memfs
 	[[ $(cat "$MNT/local/id") =~ ^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$ ]]
 	assert_equal "$(cat "$STATE/id")" "$(cat "$MNT/local/id")"
+}
+
+@test 'a state directory that cannot be written: no history, and all the rest' {
+	disk 1M
+	mount -o remount,ro "$BATS_TEST_TMPDIR/disk"
+	mount_on_disk
+	serves
+	retry_until 5 history_is read-only
+	cat "$MNT/self/pss" >/dev/null
 }
