@@ -142,7 +142,10 @@ static void on_link(struct supervisor *supervisor)
 {
 	struct serve_message message;
 
-	if (recv(supervisor->serve.link, &message, sizeof(message), MSG_DONTWAIT) != sizeof(message)) {
+	ssize_t n = recv(supervisor->serve.link, &message, sizeof(message), MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n != sizeof(message)) {
 		epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->serve.link, NULL);
 		return;
 	}
@@ -241,10 +244,17 @@ static void dispatch(struct supervisor *supervisor, int fd)
 		on_signal(supervisor);
 }
 
+/* A child that was started since the events came may have the number of a descriptor that they name. */
+static bool is_readable(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
 /* Ends of children come after their last words. */
 static void dispatch_ends(struct supervisor *supervisor, int fd)
 {
-	if (supervisor->stopping)
+	if (supervisor->stopping || !is_readable(fd))
 		return;
 	if (fd >= 0 && (fd == supervisor->serve.pidfd || fd == supervisor->serve.life))
 		child_ended(supervisor, &supervisor->serve);
@@ -302,6 +312,8 @@ static void stop_child(struct child *child, int signal, int timeout_ms)
 	if (!child->pid)
 		return;
 	kill(child->pid, signal);
+	/* One that somebody stopped hears nothing. */
+	kill(child->pid, SIGCONT);
 	if (poll(&poll_fd, 1, timeout_ms) != 1) {
 		kill(child->pid, SIGKILL);
 		poll(&poll_fd, 1, timeout_ms);
