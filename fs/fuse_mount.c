@@ -96,18 +96,37 @@ int fuse_read_init(int fd, struct buf *ret_init)
 	return 0;
 }
 
-/* "36 35 98:0 /root /mount/point options - type source": field 5, and the type behind the dash. */
-static bool is_memfs_line(struct span line, const char *escaped_dir)
+/* Fields stand between single blanks; a \r is part of one. */
+static bool next_field(struct span *rest, struct span *ret_field)
+{
+	const char *end = rest->n ? memchr(rest->p, ' ', rest->n) : NULL;
+	size_t n = end ? (size_t)(end - rest->p) : rest->n;
+
+	if (!rest->n)
+		return false;
+	*ret_field = (struct span) { rest->p, n };
+	rest->p += end ? n + 1 : n;
+	rest->n -= end ? n + 1 : n;
+	return true;
+}
+
+/*
+ * "36 35 98:0 /root /mount/point options - type source": field 5, and the type behind the dash. True where
+ * the line is of that mount point; then stores whether a memfs is mounted there.
+ */
+static bool is_line_of(struct span line, const char *escaped_dir, bool *ret_memfs)
 {
 	struct span word;
-	bool here = false, dashed = false;
+	bool dashed = false;
 
-	for (unsigned field = 0; span_word(&line, &word); field++) {
-		if (field == 4)
-			here = span_equals(word, escaped_dir);
-		else if (field > 4 && dashed)
-			return here && span_equals(word, "fuse.memfs");
-		else if (field > 4)
+	for (unsigned field = 0; next_field(&line, &word); field++) {
+		if (field == 4 && !span_equals(word, escaped_dir))
+			return false;
+		if (field > 4 && dashed) {
+			*ret_memfs = span_equals(word, "fuse.memfs");
+			return true;
+		}
+		if (field > 4)
 			dashed = span_equals(word, "-");
 	}
 	return false;
@@ -121,19 +140,21 @@ bool fuse_is_mounted(const char *dir)
 	struct span rest, line;
 	bool mounted = false;
 
+	/* As the kernel does it, which leaves other control bytes as they are. */
 	for (const char *at = dir; *at; at++) {
-		if (*at == ' ')
-			buf_puts(&escaped, "\\040");
+		if (strchr(" \t\n\\", *at))
+			buf_printf(&escaped, "\\%03o", (unsigned)*at);
 		else
-			buf_put_escaped(&escaped, at, 1);
+			buf_putc(&escaped, *at);
 	}
 	buf_putc(&escaped, 0);
 	if (proc_root_init(&root, "/"))
 		return false;
-	if (!proc_read(root.proc, "self/mountinfo", &text)) {
+	/* The last line of a mount point is what is seen there. */
+	if (!escaped.failed && !proc_read(root.proc, "self/mountinfo", &text)) {
 		rest = (struct span) { text.data, text.len };
-		while (!mounted && span_line(&rest, &line))
-			mounted = is_memfs_line(line, escaped.data);
+		while (span_line(&rest, &line))
+			is_line_of(line, escaped.data, &mounted);
 	}
 	proc_root_deinit(&root);
 	return mounted;

@@ -166,3 +166,58 @@ PYTHON
 	"$MEMFS" umount "$MNT"
 	wait "$STARTED"
 }
+
+@test 'what another has mounted over memfs is not unmounted as memfs' {
+	setup_memfs
+	mount -t tmpfs over "$MNT"
+	run "$MEMFS" umount "$MNT"
+	umount "$MNT"
+	assert_failure
+	assert_output --partial 'no memfs is mounted'
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+}
+
+@test 'a mount point with blanks and control bytes in its name' {
+	local name
+	for name in 'a b' $'a\nserve 1 1' $'a\x01\x7f\r' 'a\b#'; do
+		setup_memfs_at "$name"
+		[[ $(cat "$MNT/local/total") -gt 0 ]]
+		run "$MEMFS" mount -o "state=$STATE-2,run=$RUN-2,node=second" "$MNT"
+		assert_failure
+		assert_output --partial 'mounted'
+		"$MEMFS" umount "$MNT"
+		retry_until 10 none_left
+	done
+}
+
+@test 'a stopped collector does not hold up the end' {
+	setup_memfs
+	kill -STOP "$(collector_pid)"
+	local began=$SECONDS
+	"$MEMFS" umount "$MNT"
+	((SECONDS - began < 5 * PATIENCE))
+}
+
+# collectors: how many run for this test.
+collectors() {
+	grep -lsx memfs-collector $(printf '/proc/%s/comm ' $(memfs_pids)) /dev/null | wc -l
+}
+
+one_collector() {
+	[[ $(collectors) == 1 ]]
+}
+
+@test 'children killed again and again, all at once: one of each is left' {
+	setup_memfs
+	local i supervisor
+	supervisor=$(supervisor_pid)
+	for i in {1..40}; do
+		# Stopped meanwhile, the supervisor learns of all in one turn.
+		kill -STOP "$supervisor"
+		kill -KILL "$(serve_pid)" "$(collector_pid)" 2>/dev/null || true
+		kill -CONT "$supervisor"
+		retry_until 5 bash -c 'kill -0 $(awk "\$1 == \"collector\" || \$1 == \"serve\" { print \$2 }" "$1")' bash "$RUN/state"
+	done
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+	retry_until 10 one_collector
+}
