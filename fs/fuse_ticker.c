@@ -128,6 +128,21 @@ static void follow_board(struct ticker *ticker)
 	keep->board_seq = seq;
 }
 
+/* The first listing of our own is held against the last one published: who ended in between is told by
+ * nobody. */
+static void forget_ended(struct ticker *ticker)
+{
+	const struct board *board = ticker->doors->view->board;
+	size_t i = 0;
+
+	for (uint32_t pid = 0; (pid = board_next_pid(board, pid + 1));) {
+		while (i < ticker->now.n && ticker->now.pid[i] < pid)
+			i++;
+		if (i == ticker->now.n || ticker->now.pid[i] != pid)
+			invalidate_pid(ticker, pid);
+	}
+}
+
 /* Nobody publishes births and deaths: compare two listings of our own. */
 static void follow_proc(struct ticker *ticker)
 {
@@ -139,6 +154,8 @@ static void follow_proc(struct ticker *ticker)
 	ticker->now = swap;
 	if (proc_list_pids(&ticker->doors->view->root, &ticker->now))
 		return;
+	if (!ticker->before.n)
+		forget_ended(ticker);
 	while (i < ticker->before.n || j < ticker->now.n) {
 		uint32_t old = i < ticker->before.n ? ticker->before.pid[i] : UINT32_MAX;
 		uint32_t new = j < ticker->now.n ? ticker->now.pid[j] : UINT32_MAX;

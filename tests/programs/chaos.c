@@ -253,6 +253,7 @@ int main(int argc, char **argv)
 	struct reader readers[READERS];
 	pthread_t threads[READERS];
 	int kills, done = 0, bad = 0, n[N_VICTIMS] = { 0 };
+	long long served_ns = 0; /* when serve was last killed */
 	char live[512];
 
 	if (argc < 6) {
@@ -290,8 +291,13 @@ int main(int argc, char **argv)
 		enum victim victim = (enum victim)(rand() % 8 < 4 ? SERVE
 						   : rand() % 4   ? COLLECTOR
 								  : SUPERVISOR);
+		/* Nobody can keep a connection of which all holders die at once: that is for kill_all. */
+		if (victim == SUPERVISOR && now_ns() - served_ns < 100000000)
+			continue;
 		if (!strike(&chaos, victim))
 			continue;
+		if (victim == SERVE)
+			served_ns = now_ns();
 		n[victim]++;
 		done++;
 		if (victim == SUPERVISOR && mount_it(&chaos)) {

@@ -1,0 +1,353 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Deaths: whichever process of memfs is killed, in whatever order, no read fails, and what was open goes on.
+load helpers
+load programs
+
+setup_file() {
+	build_programs chaos
+}
+
+setup() {
+	setup_memfs interval_ms=200
+	local=$MNT/local
+}
+
+teardown() {
+	teardown_memfs
+}
+
+# What local/total brings is right.
+assert_total() {
+	assert_equal "$(cat "$local/total")" "$(awk '$1 == "MemTotal:" { printf "%.0f", $2 * 1024 }' /proc/meminfo)"
+}
+
+# Whether another serve, or collector, than that one runs.
+replaced() {
+	local pid
+	pid=$("$1_pid")
+	[[ $pid -gt 0 && $pid != "$2" && -d /proc/$pid ]]
+}
+
+# kill_serve, kill_collector: with -9, and waits until the next one runs.
+kill_serve() {
+	local pid
+	pid=$(serve_pid)
+	kill -KILL "$pid"
+	retry_until 5 replaced serve "$pid"
+}
+
+kill_collector() {
+	local pid
+	pid=$(collector_pid)
+	kill -KILL "$pid"
+	retry_until 5 replaced collector "$pid"
+}
+
+# Whether a process waits for an answer to a FUSE request.
+asks() {
+	grep -qE 'request_wait_answer' "/proc/$1/stack"
+}
+
+# The id of a mount in the kernel: of another mount in its place it is another.
+mount_id() {
+	awk -v dir="$1" '$5 == dir { print $1 }' /proc/self/mountinfo
+}
+
+mounted_once() {
+	assert_equal "$(mount_id "$MNT" | wc -l)" 1
+	[[ ! -e $RUN/live ]] || assert_equal "$(mount_id "$RUN/live" | wc -l)" 1
+}
+
+# As setup_memfs mounted it.
+mount_again() {
+	"$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE,interval_ms=200${1:+,$1}" "$MNT" 3>&-
+}
+
+# --- serve ----------------------------------------------------------------------------------------------------------
+
+# follow SIZE: prints what the stream brings, read by read.
+follow() {
+	start python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+while True:
+    os.write(1, os.read(fd, int(sys.argv[2])))
+' "$local/events" "$1" >"$BATS_TEST_TMPDIR/followed"
+	FOLLOWER=$STARTED
+	retry_until 5 asks "$FOLLOWER"
+}
+
+followed() {
+	grep -qP "\texit\t$1\t" "$BATS_TEST_TMPDIR/followed"
+}
+
+# Each line whole, each number once, none left out.
+assert_followed_all() {
+	awk -F'\t' 'NF != 5 || $3 == "dropped" || (last && $1 != last + 1) { print "after " last ": " $0; bad = 1 } { last = $1 }
+		END { exit bad || !last }' <(head -n "$(wc -l <"$BATS_TEST_TMPDIR/followed")" "$BATS_TEST_TMPDIR/followed")
+}
+
+follow_over_deaths() {
+	local round
+	follow "$1"
+	for round in 1 2 3 4 5; do
+		start sleep 1000
+		kill -KILL "$(serve_pid)"
+		retry_until 20 grep -qP "\tstart\t$STARTED\t" "$BATS_TEST_TMPDIR/followed"
+		kill -KILL "$STARTED"
+		retry_until 20 followed "$STARTED"
+	done
+	assert_followed_all
+}
+
+@test 'kill -9 serve under a reader that waits in events: no line is lost, none comes twice' {
+	follow_over_deaths 65536
+}
+
+@test 'kill -9 serve under a reader of a few bytes: no byte is lost, none comes twice' {
+	follow_over_deaths 7
+}
+
+@test 'kill -9 serve under a reader that waits in events, in a single session' {
+	"$MEMFS" umount "$MNT"
+	setup_memfs interval_ms=200,single
+	follow_over_deaths 65536
+}
+
+half_read() {
+	local i
+	exec 7<"$local/processes"
+	dd bs=512 count=2 status=none <&7 >"$BATS_TEST_TMPDIR/table"
+	kill_serve
+	for i in 1 2 3; do
+		start sleep 1000
+	done
+	retry_until 10 grep -q "^$STARTED	" "$local/processes"
+	dd bs=512 status=none <&7 >>"$BATS_TEST_TMPDIR/table"
+	exec 7<&-
+	run grep -c "^$STARTED	" "$BATS_TEST_TMPDIR/table"
+	assert_output 0
+	awk -F'\t' 'NF != 15 || (NR > 2 && $1 + 0 <= last + 0) { print NR ": " $0; bad = 1 } { last = $1 } END { exit bad || NR < 3 }' "$BATS_TEST_TMPDIR/table"
+	assert_equal "$(tail -c 1 "$BATS_TEST_TMPDIR/table" | od -An -tu1 | tr -d ' ')" 10
+}
+
+@test 'kill -9 serve while a table is half read: the rest is of the same instant' {
+	half_read
+}
+
+@test 'kill -9 serve while a table is half read, in a single session' {
+	"$MEMFS" umount "$MNT"
+	setup_memfs interval_ms=200,single
+	half_read
+}
+
+@test 'kill -9 serve: an open table can be read from its beginning again, and is closed for good' {
+	local i
+	exec 7<"$local/processes"
+	cat <&7 >"$BATS_TEST_TMPDIR/before"
+	kill_serve
+	python3 -c 'import os; os.lseek(7, 0, os.SEEK_SET)'
+	cat <&7 | cmp - "$BATS_TEST_TMPDIR/before"
+	exec 7<&-
+	# As many as can be open at a time: slots of those that are closed are free.
+	for i in 1 2 3 4 5; do
+		python3 -c '
+import os, sys
+for i in range(1000):
+    os.close(os.open(sys.argv[1], os.O_RDONLY))
+' "$local/README"
+		kill_serve
+	done
+}
+
+@test 'kill -9 serve while a write waits: it is applied, and the writer is told so' {
+	local collector writer
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	bash -c 'echo "history_days 21" >"$1"' bash "$local/config" 3>&- &
+	writer=$!
+	retry_until 5 asks "$writer"
+	kill_serve
+	asks "$writer"
+	kill -CONT "$collector"
+	wait "$writer"
+	assert_equal "$(field "$local/config" history_days)" 21
+}
+
+@test 'kill -9 serve while a write waits that is refused: the errno comes, and the reason' {
+	local collector writer
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	# What is checked by the collector alone: its limits are those of others too, so this one is stopped for both.
+	bash -c 'echo "history_days 22" >"$1" && echo "history_days 0" >"$1"' bash "$local/config" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	writer=$!
+	retry_until 5 asks "$writer"
+	kill_serve
+	kill -CONT "$collector"
+	run wait "$writer"
+	assert_failure
+	run cat "$BATS_TEST_TMPDIR/said"
+	assert_output --partial 'Numerical result out of range'
+	assert_equal "$(field "$local/config" history_days)" 22
+	grep -q 'ERANGE' "$local/errors"
+}
+
+@test 'kill -9 serve many times: files that are open, names and sizes stay what they were' {
+	start_still
+	local i id
+	id=$(stat -c %i "$local/$PID/rss")
+	exec 7<"$local/$PID/rss" 8<"$local"
+	cat "$local/$PID/rss" >"$BATS_TEST_TMPDIR/rss"
+	for i in 1 2 3 4 5 6 7 8; do
+		kill -KILL "$(serve_pid)"
+		cmp "$local/$PID/rss" "$BATS_TEST_TMPDIR/rss"
+		cmp /proc/self/fd/7 "$BATS_TEST_TMPDIR/rss"
+		assert_equal "$(stat -c %i "$local/$PID/rss")" "$id"
+		[[ $(cat "/proc/self/fd/8/total") == $(cat "$local/total") ]]
+	done
+	exec 7<&- 8<&-
+	grep -q . "$local/by-name/sleep/pids"
+}
+
+# --- the collector --------------------------------------------------------------------------------------------------
+
+@test 'kill -9 collector: numbers and tables go on, and the next one goes on counting' {
+	local before i
+	before=$(field "$MNT/status" generation)
+	for i in 1 2 3; do
+		kill -KILL "$(collector_pid)"
+		cat "$local/total" "$local/stat" "$MNT/self/rss" "$local/processes" "$local/top/rss" >/dev/null
+	done
+	retry_until 10 counts_on "$before"
+	assert_equal "$(field "$MNT/status" collector)" running
+}
+
+counts_on() {
+	(($(field "$MNT/status" generation) > $1 + 3))
+}
+
+is_absent() {
+	[[ $(field "$MNT/status" collector) == absent ]]
+}
+
+older_than() {
+	awk -v now="$(field "$MNT/status" board_age)" -v then="$1" 'BEGIN { exit !(now > then + 0.5) }'
+}
+
+@test 'pss waits for a collector that stands still, and is answered then' {
+	local collector
+	start_still
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	start cat "$local/$PID/pss" >"$BATS_TEST_TMPDIR/pss"
+	retry_until 5 asks "$STARTED"
+	# Others do not wait for it.
+	cat "$local/$PID/rss" "$local/processes" >/dev/null
+	kill -CONT "$collector"
+	wait "$STARTED"
+	[[ $(cat "$BATS_TEST_TMPDIR/pss") -gt 0 ]]
+}
+
+@test 'kill -9 collector under a read of pss: the next one answers' {
+	local collector
+	start_still
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	start cat "$local/$PID/pss" >"$BATS_TEST_TMPDIR/pss"
+	retry_until 5 asks "$STARTED"
+	kill -KILL "$collector"
+	wait "$STARTED"
+	[[ $(cat "$BATS_TEST_TMPDIR/pss") -gt 0 ]]
+}
+
+# --- the supervisor -------------------------------------------------------------------------------------------------
+
+@test 'kill -9 supervisor: reads go on, and memfs mount adopts the same mount' {
+	local supervisor serve collector id dev
+	supervisor=$(supervisor_pid) serve=$(serve_pid) collector=$(collector_pid)
+	id=$(mount_id "$MNT") dev=$(stat -c %d "$MNT")
+	exec 7<"$local/events" 8<"$local/processes"
+	head -c 100 <&8 >"$BATS_TEST_TMPDIR/table"
+	kill -KILL "$supervisor"
+	retry_until 5 test ! -e "/proc/$supervisor"
+	cat "$local/total" "$local/processes" "$MNT/self/rss" >/dev/null
+	[[ -d /proc/$serve && -d /proc/$collector ]]
+	mount_again
+	assert_equal "$(mount_id "$MNT")" "$id"
+	assert_equal "$(stat -c %d "$MNT")" "$dev"
+	assert_equal "$(collector_pid)" "$collector"
+	cat <&8 >>"$BATS_TEST_TMPDIR/table"
+	awk -F'\t' 'NF != 15 { print NR ": " $0; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/table"
+	start true
+	run timeout 10 grep -m 1 -P "\texit\t$STARTED\t" <&7
+	assert_success
+	exec 7<&- 8<&-
+	# The adopted one is watched again.
+	kill_serve
+	kill_collector
+	cat "$local/total"
+	mounted_once
+}
+
+@test 'serve dies while there is no supervisor: memfs mount replaces the dead mount' {
+	kill -KILL "$(supervisor_pid)" "$(serve_pid)"
+	mount_again
+	mounted_once
+	assert_total
+}
+
+@test 'all are killed: memfs mount begins anew, with the history there was' {
+	local i
+	retry_until 10 has_history
+	for i in 1 2 3; do
+		kill -KILL "$(supervisor_pid)" "$(serve_pid)" "$(collector_pid)"
+		mount_again
+		mounted_once
+		cat "$local/total" "$local/processes" >/dev/null
+	done
+	has_history
+	kill_serve
+	cat "$local/total"
+}
+
+has_history() {
+	[[ $(wc -l <"$local/history/10m") -gt 2 ]]
+}
+
+@test 'SIGTERM to the supervisor is an orderly end' {
+	local supervisor
+	supervisor=$(supervisor_pid)
+	kill -TERM "$supervisor"
+	retry_until 10 none_left
+	assert_equal "$(mounts_here)" ''
+}
+
+# --- at random ------------------------------------------------------------------------------------------------------
+
+# Sanitized builds start ten times as slowly.
+kills() {
+	local n=$1
+	! nm -D --undefined-only "$MEMFS" | grep -q __asan_init || n=$((n / 10))
+	echo "$n"
+}
+
+random_kills() {
+	"$MEMFS" umount "$MNT"
+	mkdir "$BATS_TEST_TMPDIR/state"
+	mkdir "$BATS_TEST_TMPDIR/mnt"
+	run program chaos "$MEMFS" "$BATS_TEST_TMPDIR/mnt" "$BATS_TEST_TMPDIR/run" "$BATS_TEST_TMPDIR/state" "$1"
+	assert_success
+	assert_line 'failed 0'
+	assert_line 'lost_ticks 0'
+	echo "# $(tr '\n' ' ' <<<"$output")" >&3
+}
+
+@test 'sixty kills at random under four readers: no failed read, no lost tick, nothing stacked' {
+	random_kills "${MEMFS_TEST_KILLS:-$(kills 60)}"
+}
+
+# bats test_tags=soak
+@test 'a thousand kills at random under four readers' {
+	random_kills "${MEMFS_TEST_KILLS:-$(kills 1000)}"
+}
