@@ -61,7 +61,7 @@ mounted_once() {
 
 # As setup_memfs mounted it.
 mount_again() {
-	"$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE,interval_ms=200${1:+,$1}" "$MNT" 3>&-
+	"$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE,interval_ms=200" "$MNT" 3>&-
 }
 
 # --- serve ----------------------------------------------------------------------------------------------------------
@@ -89,9 +89,8 @@ assert_followed_all() {
 }
 
 follow_over_deaths() {
-	local round
 	follow "$1"
-	for round in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		start sleep 1000
 		kill -KILL "$(serve_pid)"
 		retry_until 20 grep -qP "\tstart\t$STARTED\t" "$BATS_TEST_TMPDIR/followed"
