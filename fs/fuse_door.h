@@ -91,6 +91,9 @@ static inline void door_forget_pid(struct doors *doors, uint32_t pid)
 
 struct caller door_caller(fuse_req_t req);
 
+/* Whom the place is shown to: the caller, or the user whose own file it is. */
+struct caller door_reader(fuse_req_t req, const struct place *place);
+
 /* Attributes of a place as this door shows it; stores for how long the kernel may keep them, in seconds. 0 or
  * -errno. */
 int door_attr(

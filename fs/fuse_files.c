@@ -108,7 +108,10 @@ static bool may_read(struct door *door, fuse_req_t req, const struct place *plac
 	struct stat st;
 	double timeout;
 
-	if (tree_node(door->doors->tree, place)->mode & S_IROTH || !caller.uid)
+	const struct node *node = tree_node(door->doors->tree, place);
+	if (node->per_user && caller.uid && caller.uid != place->start_ticks)
+		return false;
+	if (node->mode & S_IROTH || !caller.uid)
 		return true;
 	return !door_attr(door, NULL, place, &st, &timeout) && st.st_uid == caller.uid;
 }
@@ -119,7 +122,7 @@ static int open_snapshot(fuse_req_t req, const struct place *place, uint64_t *re
 	struct doors *doors = door->doors;
 	const struct node *node = tree_node(doors->tree, place);
 	const struct door_request *current = door_current(doors);
-	struct caller caller = door_caller(req);
+	struct caller caller = door_reader(req, place);
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	uint64_t id = tree_id(place);
 	int r = 0;
@@ -136,7 +139,8 @@ static int open_snapshot(fuse_req_t req, const struct place *place, uint64_t *re
 			buf_clear(&text);
 	}
 	/* What went wrong is for read(2) to bring: open(2) does not fail. */
-	r = opens_add(doors->opens, current->unique, id, caller.uid, text.data, text.len, -r, ret_handle);
+	r = opens_add(
+		doors->opens, current->unique, id, door_caller(req).uid, text.data, text.len, -r, ret_handle);
 	if (!r)
 		opens_remember_length(doors->opens, id, text.len);
 	return r;

@@ -21,6 +21,15 @@ struct caller door_caller(fuse_req_t req)
 	return (struct caller) { ctx->uid, ctx->gid, ctx->pid };
 }
 
+struct caller door_reader(fuse_req_t req, const struct place *place)
+{
+	struct caller caller = door_caller(req);
+
+	if (tree_node(door_of(req)->doors->tree, place)->per_user)
+		caller.uid = place->start_ticks;
+	return caller;
+}
+
 static bool is_self(const struct node *node)
 {
 	return node->class == NODE_LINK && !strcmp(node->name ? node->name : "", "self");
@@ -72,7 +81,7 @@ static int64_t table_length(struct doors *doors, fuse_req_t req, const struct pl
 
 	if (len < 0 && node->class == NODE_TABLE && req) {
 		CLEANUP_BUF struct buf text = BUF_INIT;
-		struct caller caller = door_caller(req);
+		struct caller caller = door_reader(req, place);
 		len = node->render(doors->view, place, &caller, &text) ? 1 : (int64_t)text.len;
 		opens_remember_length(doors->opens, tree_id(place), (size_t)len);
 	}
@@ -156,7 +165,9 @@ static double entry_timeout(const struct door *door, const struct place *place)
 {
 	unsigned ms = tree_entry_timeout_ms(door->doors->tree, place);
 
-	if (door->kind == DOOR_LIVE && is_self(tree_node(door->doors->tree, place)))
+	const struct node *node = tree_node(door->doors->tree, place);
+
+	if ((door->kind == DOOR_LIVE && is_self(node)) || (door->kind != DOOR_MAIN && node->per_user))
 		return 0;
 	if (ms)
 		return ms / 1000.0;
@@ -232,7 +243,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = -ENOENT;
 	if (!r) {
 		/* A table's length is for a GETATTR to learn: whoever else wants this name waits for us. */
-		bool table = tree_node(door->doors->tree, &place)->class == NODE_TABLE;
+		const struct node *node = tree_node(door->doors->tree, &place);
+		bool table = node->class == NODE_TABLE;
+		if (node->per_user && door->kind != DOOR_MAIN)
+			place.start_ticks = door_caller(req).uid;
 		r = door_attr(door, table ? NULL : req, &place, &entry.attr, &entry.attr_timeout);
 	}
 	if (r) {

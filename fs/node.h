@@ -94,6 +94,9 @@ struct node {
 	/* Whether this row is there for this process or group; NULL: always. Asked once a lookup and listing.
 	 */
 	bool (*exists)(struct view *view, const struct place *place);
-	bool hidden;  /* found by name, not listed */
+	bool hidden; /* found by name, not listed */
+	/* Its content is for who asks: each user has a file of their own, for what is spliced or mapped comes
+	 * from pages that all who opened a file share. */
+	bool per_user;
 	unsigned arg; /* for handlers that serve several rows: a metric's id */
 };

@@ -149,7 +149,7 @@ static const struct node root_nodes[] = {
 		.render = root_readme_render },
 	{ "why", 0444, NODE_TABLE, NULL,
 		"reason of the last write refused to your login session: time path written errno reason",
-		.render = why_render },
+		.render = why_render, .per_user = true },
 	{ "status", 0444, NODE_NUMBER, NULL, "the health of memfs itself", .render = status_render },
 	{ "local", 0777, NODE_LINK, NULL, "the node you are on", .render = local_render },
 	{ "self", 0777, NODE_LINK, NULL, "the directory of whoever asks", .render = self_render },

@@ -165,7 +165,7 @@ const struct node system_nodes[] = {
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
 	{ "errors", 0444, NODE_TABLE, NULL,
 		"the last 100 writes refused here; yours: time uid pid path errno reason",
-		.render = errors_render },
+		.render = errors_render, .per_user = true },
 	{ "config", 0644, NODE_SETTING, NULL,
 		"settings, `name value` a line; all lines of a write are applied, or none",
 		.render = config_render, .write = config_write },

@@ -221,3 +221,40 @@ one_collector() {
 	[[ $(cat "$MNT/local/total") -gt 0 ]]
 	retry_until 10 one_collector
 }
+
+@test 'what root splices out of errors and why is not in the pages that others are given' {
+	local options
+	for options in log_level=1 single; do
+		setup_memfs_at "$options" "$options"
+		run -0 python3 - "$MNT" "$BATS_TEST_TMPDIR" <<'PYTHON'
+import os, sys
+mount, folder = sys.argv[1:]
+def spliced(fd, name):
+    out = os.open(folder + "/" + name, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    os.fstat(fd)
+    os.sendfile(out, fd, 0, 4096)
+    return os.pread(out, 4096, 0)
+for name in "local/errors", "why":
+    os.seteuid(4001)
+    early = os.open(f"{mount}/{name}", os.O_RDONLY)
+    os.seteuid(0)
+    try:
+        os.chmod(mount + "/local/total", 0o777)
+        raise AssertionError("not refused")
+    except PermissionError:
+        pass
+    own = os.open(f"{mount}/{name}", os.O_RDONLY)
+    assert b"nodes/" in spliced(own, "root"), name
+    assert b"nodes/" not in spliced(early, "user"), name
+    # Nor is root's open file another's to open.
+    os.seteuid(4001)
+    try:
+        os.open(f"/proc/self/fd/{own}", os.O_RDONLY)
+        raise AssertionError("root's own was opened")
+    except PermissionError:
+        pass
+    os.seteuid(0)
+PYTHON
+	done
+	MNT=$BATS_TEST_TMPDIR/log_level=1/mnt
+}
