@@ -299,7 +299,7 @@ older_than() {
 @test 'all are killed: memfs mount begins anew, with the history there was' {
 	local i
 	retry_until 10 has_history
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		kill -KILL "$(supervisor_pid)" "$(serve_pid)" "$(collector_pid)"
 		mount_again
 		mounted_once

@@ -87,7 +87,7 @@ reads_at_once() {
 	local began file i text
 	began=$(date +%s%N)
 	for file; do
-		for i in {1..100}; do
+		for _ in {1..100}; do
 			read -r text <"$file" || [[ -n $text ]]
 		done
 	done
