@@ -164,8 +164,14 @@ int door_attr(
 static double entry_timeout(const struct door *door, const struct place *place)
 {
 	unsigned ms = tree_entry_timeout_ms(door->doors->tree, place);
+	struct board_process shown;
 
 	const struct node *node = tree_node(door->doors->tree, place);
+
+	/* Of whom the collector has not seen, it will not tell the end. */
+	if (door->kind != DOOR_LIVE && place->pid && node->list &&
+		!view_board_process(door->doors->view, place, &shown))
+		return door->doors->view->freshness_ms / 1000.0;
 
 	if ((door->kind == DOOR_LIVE && is_self(node)) || (door->kind != DOOR_MAIN && node->per_user))
 		return 0;

@@ -181,3 +181,15 @@ agrees() {
 	retry_until 5 grep -qF 'tab\011here new\012line back\134slash' "$local/$PID/args"
 	assert_equal "$(wc -l <"$local/$PID/args")" 1
 }
+
+@test 'a process that lived and died while the collector slept is gone too' {
+	local collector
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	start sleep 1000
+	PID=$STARTED
+	test -e "$local/$PID/rss"
+	stop "$PID"
+	kill -CONT "$collector"
+	retry_until 5 test ! -e "$local/$PID"
+}
