@@ -174,24 +174,6 @@ for i in range(1000):
 	assert_equal "$(field "$local/config" history_days)" 21
 }
 
-@test 'kill -9 serve while a write waits that is refused: the errno comes, and the reason' {
-	local collector writer
-	collector=$(collector_pid)
-	kill -STOP "$collector"
-	# What is checked by the collector alone: its limits are those of others too, so this one is stopped for both.
-	bash -c 'echo "history_days 22" >"$1" && echo "history_days 0" >"$1"' bash "$local/config" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-	writer=$!
-	retry_until 5 asks "$writer"
-	kill_serve
-	kill -CONT "$collector"
-	run wait "$writer"
-	assert_failure
-	run cat "$BATS_TEST_TMPDIR/said"
-	assert_output --partial 'Numerical result out of range'
-	assert_equal "$(field "$local/config" history_days)" 22
-	grep -q 'ERANGE' "$local/errors"
-}
-
 @test 'kill -9 serve many times: files that are open, names and sizes stay what they were' {
 	start_still
 	local i id

@@ -80,5 +80,5 @@ golden() {
 	assert_equal "$(stat -f -c %T "$MNT")" fuseblk
 	# The time of a number is that of its sample.
 	local age=$(($(date +%s) - $(stat -c %Y "$local/available")))
-	((age >= 0 && age <= 2))
+	((age >= 0 && age <= 2 * PATIENCE + 8))
 }
