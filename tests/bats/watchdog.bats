@@ -18,6 +18,7 @@ setup() {
 
 teardown() {
 	exec 9>&-
+	[[ -z ${HOLDER:-} ]] || wait "$HOLDER" || true
 	teardown_memfs
 }
 
@@ -62,7 +63,7 @@ replaced() {
 	assert_equal "$(serve_pid)" "$serve"
 }
 
-# stick: STUCK is a process that holds its mmap lock until fd 9 is closed.
+# stick: STUCK is a process that holds its mmap lock until fd 9 is closed, which nobody else may have.
 stick() {
 	mkdir "$BATS_TEST_TMPDIR/stuck"
 	mkfifo "$BATS_TEST_TMPDIR/hold"
@@ -80,6 +81,7 @@ stick() {
 let_go() {
 	exec 9>&-
 	wait "$HOLDER"
+	HOLDER=
 }
 
 # reads_at_once FILE...: a hundred times each, in much less than any wait would take.
@@ -100,7 +102,7 @@ reads_at_once() {
 	collector=$(collector_pid)
 	stick
 	kill -STOP "$collector"
-	cat "$local/$STUCK/pss" >/dev/null 2>&1 3>&- &
+	cat "$local/$STUCK/pss" >/dev/null 2>&1 3>&- 9>&- &
 	reader=$!
 	retry_until 5 grep -q request_wait_answer "/proc/$reader/stack"
 	reads_at_once "$local/total" "$local/available" "$local/$STUCK/rss" "$local/$STUCK/statm" "$local/$STUCK/comm" \
@@ -123,7 +125,7 @@ ticked() {
 	start_still
 	retry_until 5 test -e "$local/$PID/pss"
 	stick
-	cat "$local/$STUCK/pss" >/dev/null 2>&1 3>&- &
+	cat "$local/$STUCK/pss" >/dev/null 2>&1 3>&- 9>&- &
 	reader=$!
 	retry_until 5 grep -q request_wait_answer "/proc/$reader/stack"
 	retry_until 5 ticked "$(field "$MNT/status" generation)"
@@ -168,6 +170,22 @@ for i in range(int(sys.argv[1])):
 	after=$(requests)
 	# The board is asked through memory; but a birth or a death elsewhere may drop a listing or a name.
 	((after - before <= 20)) || fail "$((after - before)) requests for 1000 warm reads"
+}
+
+@test 'a listing renders nothing, and costs no request a file' {
+	local before after listed name
+	start_still
+	retry_until 5 test -e "$local/$PID/rss"
+	before=$(requests)
+	python3 -c 'import os, sys; assert len(os.listdir(sys.argv[1])) > 20' "$local/$PID"
+	listed=$(date +%s.%N)
+	after=$(requests)
+	((after - before < 20)) || fail "$((after - before)) requests to list a directory"
+	# The time of a number is that of its rendering.
+	for name in vms statm stat text; do
+		awk -v then="$listed" -v rendered="$(stat -c %.9Y "$local/$PID/$name")" 'BEGIN { exit !(rendered >= then) }' ||
+			fail "$name was rendered by the listing"
+	done
 }
 
 @test 'nobody of memfs holds its own mount' {
