@@ -160,6 +160,32 @@ for i in range(1000):
 	done
 }
 
+@test 'kill -9 serve under poll: who waits is woken by the next one' {
+	local victim poller
+	start sleep 1000
+	victim=$STARTED
+	python3 -c '
+import os, select, sys
+fd, wanted = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK), b"\texit\t%s\t" % sys.argv[2].encode()
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+text = b""
+while wanted not in text:
+    try:
+        text += os.read(fd, 65536)
+    except BlockingIOError:
+        # Nothing is there: now it waits, unless news came meanwhile.
+        print("waits", flush=True)
+        if not poll.poll(20000):
+            sys.exit("never woken")
+' "$local/events" "$victim" >"$BATS_TEST_TMPDIR/polled" 3>&- &
+	poller=$!
+	retry_until 5 grep -q waits "$BATS_TEST_TMPDIR/polled"
+	kill_serve
+	stop "$victim"
+	wait "$poller"
+}
+
 @test 'kill -9 serve while a write waits: it is applied, and the writer is told so' {
 	local collector writer
 	collector=$(collector_pid)
@@ -212,6 +238,25 @@ is_absent() {
 	[[ $(field "$MNT/status" collector) == absent ]]
 }
 
+@test 'a collector that stands still is absent within 4 s, its age grows, and numbers go on' {
+	local collector began age
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	began=$(date +%s)
+	retry_until 4 is_absent
+	[[ $(($(date +%s) - began)) -le 4 ]]
+	age=$(field "$MNT/status" board_age)
+	retry_until 2 older_than "$age"
+	# Births and deaths are seen all the same.
+	start sleep 1000
+	retry_until 5 test -e "$local/$STARTED/rss"
+	stop "$STARTED"
+	retry_until 5 test ! -e "$local/$STARTED"
+	assert_total
+	kill -CONT "$collector"
+	retry_until 5 grep -qE '^collector +running$' "$MNT/status"
+}
+
 older_than() {
 	awk -v now="$(field "$MNT/status" board_age)" -v then="$1" 'BEGIN { exit !(now > then + 0.5) }'
 }
@@ -260,7 +305,8 @@ older_than() {
 	assert_equal "$(collector_pid)" "$collector"
 	cat <&8 >>"$BATS_TEST_TMPDIR/table"
 	awk -F'\t' 'NF != 15 { print NR ": " $0; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/table"
-	start true
+	start sleep 1000
+	stop "$STARTED"
 	run timeout 10 grep -m 1 -P "\texit\t$STARTED\t" <&7
 	assert_success
 	exec 7<&- 8<&-
@@ -294,6 +340,19 @@ older_than() {
 
 has_history() {
 	[[ $(wc -l <"$local/history/10m") -gt 2 ]]
+}
+
+@test 'all are killed and nobody mounts again: memfs umount takes the dead mount away' {
+	kill -KILL "$(supervisor_pid)" "$(serve_pid)" "$(collector_pid)"
+	retry_until 5 none_left
+	run cat "$local/total"
+	assert_failure
+	"$MEMFS" umount "$MNT"
+	assert_equal "$(mount_id "$MNT")" ''
+	# What else it left is the next one's to clear.
+	mount_again
+	mounted_once
+	assert_total
 }
 
 @test 'SIGTERM to the supervisor is an orderly end' {
