@@ -198,28 +198,39 @@ PYTHON
 	((SECONDS - began < 5 * PATIENCE))
 }
 
-# collectors: how many run for this test.
-collectors() {
-	grep -lsx memfs-collector $(printf '/proc/%s/comm ' $(memfs_pids)) /dev/null | wc -l
+# running NAME: how many of that name there are for this test.
+running() {
+	local pid
+	for pid in $(memfs_pids); do
+		cat "/proc/$pid/comm" 2>/dev/null
+	done | grep -cx "$1"
 }
 
-one_collector() {
-	[[ $(collectors) == 1 ]]
+# Both are written down anew, whether or not they have begun.
+both_are_new() {
+	local serve collector
+	serve=$(serve_pid) collector=$(collector_pid)
+	((serve && collector && serve != $1 && collector != $2))
+}
+
+one_of_each() {
+	[[ $(running memfs-collector) == 1 && $(running memfs-serve) == 1 ]]
 }
 
 @test 'children killed again and again, all at once: one of each is left' {
 	setup_memfs
-	local i supervisor
+	local i supervisor serve collector
 	supervisor=$(supervisor_pid)
-	for i in {1..40}; do
+	for i in {1..15}; do
+		serve=$(serve_pid) collector=$(collector_pid)
 		# Stopped meanwhile, the supervisor learns of all in one turn.
 		kill -STOP "$supervisor"
-		kill -KILL "$(serve_pid)" "$(collector_pid)" 2>/dev/null || true
+		kill -KILL "$serve" "$collector"
 		kill -CONT "$supervisor"
-		retry_until 5 bash -c 'kill -0 $(awk "\$1 == \"collector\" || \$1 == \"serve\" { print \$2 }" "$1")' bash "$RUN/state"
+		retry_until 10 both_are_new "$serve" "$collector"
 	done
 	[[ $(cat "$MNT/local/total") -gt 0 ]]
-	retry_until 10 one_collector
+	retry_until 10 one_of_each
 }
 
 @test 'what root splices out of errors and why is not in the pages that others are given' {
