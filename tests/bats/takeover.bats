@@ -200,6 +200,22 @@ while wanted not in text:
 	assert_equal "$(field "$local/config" history_days)" 21
 }
 
+@test 'kill -9 serve while a write waits that is refused: the errno comes, and the reason' {
+	local collector writer
+	collector=$(collector_pid)
+	kill -STOP "$collector"
+	bash -c 'echo "history_days 0" >"$1"' bash "$local/config" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	writer=$!
+	retry_until 5 asks "$writer"
+	kill_serve
+	kill -CONT "$collector"
+	# Not by `run`, whose subshell has no children.
+	! wait "$writer" || fail 'it was not refused'
+	grep -q 'Numerical result out of range' "$BATS_TEST_TMPDIR/said"
+	grep -q 'ERANGE' "$local/errors"
+	assert_equal "$(field "$local/config" history_days)" 30
+}
+
 @test 'kill -9 serve many times: files that are open, names and sizes stay what they were' {
 	start_still
 	local i id
@@ -223,7 +239,8 @@ while wanted not in text:
 	local before i
 	before=$(field "$MNT/status" generation)
 	for i in 1 2 3; do
-		kill -KILL "$(collector_pid)"
+		# The last one may not have been followed yet.
+		kill -KILL "$(collector_pid)" 2>/dev/null || true
 		cat "$local/total" "$local/stat" "$MNT/self/rss" "$local/processes" "$local/top/rss" >/dev/null
 	done
 	retry_until 10 counts_on "$before"
