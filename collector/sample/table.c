@@ -67,7 +67,10 @@ void process_remove(struct process_table *table, struct process *process)
 		move(table, --table->cursor, hole);
 		hole = table->cursor;
 	}
-	move(table, --table->n, hole);
+	/* The last one fills it, if the hole is not the last place itself: who was there may have moved just
+	 * now. */
+	if (hole != --table->n)
+		move(table, table->n, hole);
 	table->by_pid[process->pid] = NULL;
 	process_free(process);
 }
