@@ -11,6 +11,7 @@
 #include "schema/base/clock.h"
 
 enum { SHOWN = 100 };
+#define NO_SESSION UINT32_MAX
 
 struct refusals {
 	struct keep *keep;
@@ -36,11 +37,14 @@ void refusals_free(struct refusals *refusals)
 	free(refusals);
 }
 
-/* The login session of a thread; 0 where the mount cannot see it, which is nobody's. */
+/*
+ * The login session of a thread; NO_SESSION where the mount cannot see it. 0 is a session as others are: that
+ * of whoever init started without one, and of all whose leader is outside of this pid namespace.
+ */
 static uint32_t session_of(pid_t pid)
 {
 	pid_t session = pid > 0 ? getsid(pid) : -1;
-	return session > 0 ? (uint32_t)session : 0;
+	return session >= 0 ? (uint32_t)session : NO_SESSION;
 }
 
 static void copy_escaped(char *out, size_t cap, const char *bytes, size_t n)
@@ -103,7 +107,7 @@ void refusals_render_why(struct refusals *refusals, const struct caller *reader,
 	pthread_mutex_lock(&refusals->lock);
 	uint64_t n = refusals->keep->n_refusals;
 	uint64_t oldest = n > KEEP_REFUSALS ? n - KEEP_REFUSALS : 0;
-	while (session && n-- > oldest) {
+	while (session != NO_SESSION && n-- > oldest) {
 		const struct keep_refusal *refusal = &refusals->keep->refusal[n % KEEP_REFUSALS];
 		if (refusal->session != session || (reader->uid && reader->uid != refusal->uid))
 			continue;

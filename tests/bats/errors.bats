@@ -36,6 +36,30 @@ teardown() {
 	refute_line 'written history_days 0'
 }
 
+# As what init or a container's runtime started directly is: without a session that has a number here.
+@test 'why is there also where the session has no number' {
+	need_kernel 'no pid namespaces' unshare --pid --fork --mount-proc true
+	"$MEMFS" umount "$MNT"
+	cat >"$BATS_TEST_TMPDIR/inside" <<'BASH'
+set -eu
+MEMFS=$1 options=$2 mnt=$3
+read -r _ _ _ _ _ session _ </proc/self/stat
+[ "$session" = 0 ]
+"$MEMFS" mount -o "$options" "$mnt"
+trap '"$MEMFS" umount "$mnt"' EXIT
+! echo 'freshness_ms soon' >"$mnt/local/config" || exit 1
+cat "$mnt/why"
+setsid -w cat "$mnt/why" >"$mnt.other"
+[ ! -s "$mnt.other" ]
+echo fine
+BASH
+	run unshare --pid --fork --mount-proc --propagation private bash "$BATS_TEST_TMPDIR/inside" "$MEMFS" \
+		"state=$STATE,run=$RUN,node=$NODE" "$MNT" 3>&-
+	assert_success
+	assert_line 'written freshness_ms soon'
+	assert_line fine
+}
+
 # refused TEXT COMMAND...: it fails with this text, and errors says why.
 refused() {
 	local text=$1 before
