@@ -117,9 +117,7 @@ int command_tree(int argc, char **argv)
 	if (argc) {
 		tree_markdown(tree, &text);
 	} else {
-		for (uint16_t row = 1; row < tree->n; row++) {
-			if (tree->row[row].node->class == NODE_NONE)
-				continue;
+		for (uint16_t row = 1; row < tree->first_twin; row++) {
 			tree_pattern(tree, row, &text);
 			buf_printf(&text, "%s\t%s\n", tree->row[row].node->class == NODE_DIR ? "/" : "",
 				tree->row[row].node->doc);

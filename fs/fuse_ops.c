@@ -38,7 +38,7 @@ static bool is_self(const struct node *node)
 /* Content of these classes is served by the live session; the main one shows a link to it. */
 static bool is_live(const struct node *node)
 {
-	return node->class == NODE_TABLE || node->class == NODE_STREAM || is_self(node);
+	return node->class == NODE_TABLE || node->class == NODE_STREAM || node->live || is_self(node);
 }
 
 /* Whether this session has the row at all. */
@@ -49,11 +49,9 @@ static bool door_shows(const struct door *door, const struct node *node)
 
 static mode_t type_in(const struct door *door, const struct node *node)
 {
-	if (node->class == NODE_DIR)
-		return S_IFDIR;
 	if (node->class == NODE_LINK || (door->kind == DOOR_MAIN && is_live(node)))
 		return S_IFLNK;
-	return S_IFREG;
+	return node->class == NODE_DIR ? S_IFDIR : S_IFREG;
 }
 
 /* Where a link leads. */
@@ -161,6 +159,13 @@ int door_attr(
 	return 0;
 }
 
+/* The directory of a process whose end the kernel is told of: in the live session entries are kept too
+ * shortly to be worth it. */
+static bool is_process_dir(const struct door *door, const struct place *place)
+{
+	return door->kind != DOOR_LIVE && tree_node(door->doors->tree, place)->list == &process_list;
+}
+
 static double entry_timeout(const struct door *door, const struct place *place)
 {
 	unsigned ms = tree_entry_timeout_ms(door->doors->tree, place);
@@ -169,8 +174,7 @@ static double entry_timeout(const struct door *door, const struct place *place)
 	const struct node *node = tree_node(door->doors->tree, place);
 
 	/* Of whom the collector has not seen, it will not tell the end. */
-	if (door->kind != DOOR_LIVE && place->pid && node->list &&
-		!view_board_process(door->doors->view, place, &shown))
+	if (is_process_dir(door, place) && !view_board_process(door->doors->view, place, &shown))
 		return door->doors->view->freshness_ms / 1000.0;
 
 	if ((door->kind == DOOR_LIVE && is_self(node)) || (door->kind != DOOR_MAIN && node->per_user))
@@ -186,12 +190,6 @@ static bool place_of(fuse_req_t req, fuse_ino_t ino, struct place *ret)
 		return true;
 	fuse_reply_err(req, ESTALE);
 	return false;
-}
-
-/* In the live session entries are kept too shortly to be worth it. */
-static bool is_process_dir(const struct door *door, const struct place *place)
-{
-	return door->kind != DOOR_LIVE && place->pid && tree_node(door->doors->tree, place)->list;
 }
 
 /* Whether the kernel had it already. */
@@ -382,7 +380,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 		/* Attributes of directories only: those of files would be rendered. And of processes that are
 		 * new to the kernel: a listing is read anew after each birth and death, and the owner of each
 		 * of ten thousand is most of its cost. */
-		if (plus && child.node->class == NODE_DIR && !learn(door, &child.place)) {
+		if (plus && S_ISDIR(entry.attr.st_mode) && !learn(door, &child.place)) {
 			door_attr(door, req, &child.place, &entry.attr, &entry.attr_timeout);
 			entry.ino = entry.attr.st_ino;
 			entry.entry_timeout = entry_timeout(door, &child.place);

@@ -19,7 +19,7 @@ struct node;
 
 /* How a row is served; docs/ARCHITECTURE.md tells why. */
 enum node_class {
-	NODE_NONE, /* no file: a row that a metric does not want */
+	NODE_NONE, /* no file: a row that a metric does not want, passed over */
 	NODE_DIR,
 	NODE_LINK,    /* its render gives the target */
 	NODE_NUMBER,  /* A: one page or less, world-readable, cheap; cached by the kernel until the next tick
@@ -39,13 +39,24 @@ struct caller {
 
 enum { PLACE_NO_NAME = UINT32_MAX };
 
-/* A row made concrete: which process, which chosen name. */
+/* A row made concrete: which process, which chosen name, which length of time. */
 struct place {
 	uint16_t row;
 	uint32_t pid;         /* 0: not below a process */
 	uint32_t start_ticks; /* low half of the process's start time: tells a pid's users apart */
-	uint32_t name;        /* index into the table of names; PLACE_NO_NAME: not below a chosen name */
+	uint32_t name;        /* what its list numbers: an index into the table of names, or a number of the
+				 list's own; PLACE_NO_NAME: not below such a list */
+	uint32_t span_s;      /* seconds, of a row that is there for any duration; 0: none */
 };
+
+/* Of a place with a span an id has room for fewer bits of the start time. */
+enum { PLACE_SPAN_START_BITS = 16 };
+
+static inline bool place_started(const struct place *place, uint64_t start_ticks)
+{
+	uint32_t mask = place->span_s ? (1U << PLACE_SPAN_START_BITS) - 1 : UINT32_MAX;
+	return !(((uint32_t)start_ticks ^ place->start_ticks) & mask);
+}
 
 /* One entry of a directory. */
 struct entry {
@@ -54,10 +65,10 @@ struct entry {
 	char name[256];
 };
 
-/* Children that are not known beforehand: pids, names that people choose. */
+/* Children that are not known beforehand: pids, names that people choose, times. */
 struct node_list {
 	/* The child with the smallest key > *key: stores it and its key. False at the end. Keys are stable
-	 * over calls. */
+	 * over calls. NULL in a hidden row: its children are found, not listed. */
 	bool (*next)(struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key,
 		struct entry *ret);
 	/* The child of that name. 0 or -ENOENT. */
@@ -66,6 +77,15 @@ struct node_list {
 	/* How long the kernel may keep an entry without asking again, in milliseconds. 0: until the ticker
 	 * tells it of births and deaths. */
 	unsigned entry_timeout_ms;
+	/* The name of a child in paths. NULL: its pid, or its text in the table of names. */
+	void (*put_name)(struct view *view, const struct place *place, struct buf *out);
+};
+
+/* What the text of a row is made of; those that are not plain have a twin NAME.json. */
+enum node_form {
+	FORM_PLAIN,
+	FORM_KEYED, /* lines of `key value` */
+	FORM_TABLE, /* the names of the columns, then a line a row; TAB between columns */
 };
 
 struct node {
@@ -95,6 +115,12 @@ struct node {
 	 */
 	bool (*exists)(struct view *view, const struct place *place);
 	bool hidden; /* found by name, not listed */
+	/* Of a directory: what is below takes time (the database), also to list. The main session shows a
+	 * link to it; only rows that the live session has may stand below. */
+	bool live;
+	enum node_form form;
+	const char *strings; /* of a form: columns or keys that are text, blanks between; others are numbers
+				where they look like one */
 	/* Its content is for who asks: each user has a file of their own, for what is spliced or mapped comes
 	 * from pages that all who opened a file share. */
 	bool per_user;

@@ -94,7 +94,6 @@ static int init_view(struct serve *serve)
 
 	view->tree = &serve->tree;
 	view->board = serve->board;
-	view->node_list = &node_list;
 	view->mount_dir = options->dir;
 	view->live_dir = options->single ? NULL : serve->live_dir;
 	view->state_dir = options->state;

@@ -6,8 +6,12 @@
  * serve understands the ids that its predecessor handed out, forgetting costs nothing, and an id is never
  * used again for something else.
  *
- *   bit 63 = 0:  row (9 bits)  pid (22 bits)  start time (32 bits)
- *   bit 63 = 1:  row (9 bits)  name (54 bits)
+ *   bit 63 = 0:            row (9 bits)  pid (22 bits)  start time (32 bits)
+ *   bit 63 = 1, 53 = 0:    row (9 bits)  span (21 bits)  name (32 bits)
+ *   bit 63 = 1, 53 = 1:    row (9 bits)  pid (22 bits)  span (15 bits)  start time (16 bits)
+ *
+ * A span is a unit (2 bits: seconds, minutes, hours, days) and a count of them. Of a process with a span the
+ * id has the low bits of the start time: enough between a lookup and its open, and no such id is kept longer.
  */
 #pragma once
 
@@ -21,13 +25,22 @@ enum { TREE_ROWS = 512, TREE_ROOT_ID = 1 };
 struct tree_row {
 	const struct node *node;
 	uint16_t parent;
-	uint16_t first_child; /* row of node->children[0] */
+	uint16_t first_child; /* row of the first of node->children that is there */
 	uint16_t n_children;
+	uint16_t twin; /* the row that shows this one as JSON; of that one, the row that it shows. 0: none */
+};
+
+enum { TREE_TWINS = 128 };
+struct tree_twin {
+	struct node node;
+	char name[48];
 };
 
 struct tree {
 	struct tree_row row[TREE_ROWS];
 	uint16_t n;
+	struct tree_twin twin[TREE_TWINS];
+	uint16_t first_twin;  /* rows from here on are twins */
 	uint64_t fingerprint; /* of all names and shapes: equal tables number their rows alike */
 };
 
@@ -35,7 +48,12 @@ struct tree {
  * too many). */
 int tree_init(struct tree *tree, const struct node *root);
 
+/* The span must be one that tree_span_fits. */
 uint64_t tree_id(const struct place *place);
+
+/* Whether an id of a process, or of anything else, has room for a duration: a count of up to 8191, or 524287,
+ * of its largest whole unit. */
+bool tree_span_fits(uint32_t span_s, bool of_process);
 
 /* The place of an id; false where the id is not one of this tree's. */
 bool tree_place(const struct tree *tree, uint64_t id, struct place *ret);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fs/tree.h"
+#include "fs/twin.h"
 
 static const struct {
 	const char *letter, *word;
@@ -37,7 +38,7 @@ void tree_markdown(const struct tree *tree, struct buf *out)
 	buf_puts(out,
 		"# The mounted tree\n\nMade by `memfs tree --markdown` from the tables in fs/nodes/; do not edit.\n"
 		"A: number, cached by the kernel until the next tick. B: setting. C: table, a snapshot at each open. "
-		"D: stream, blocks until there is news.\n");
+		"D: stream, blocks until there is news. NAME[.json]: NAME.json is the same for programs, found by name.\n");
 	for (uint16_t dir = 0; dir < tree->n; dir++) {
 		const struct tree_row *row = &tree->row[dir];
 		if (row->node->class != NODE_DIR)
@@ -49,11 +50,11 @@ void tree_markdown(const struct tree *tree, struct buf *out)
 		buf_puts(out, "\n\n| name | class | mode | unit | what |\n|---|---|---|---|---|\n");
 		for (uint16_t i = 0; i < row->n_children; i++) {
 			const struct node *child = tree->row[row->first_child + i].node;
-			if (child->class == NODE_NONE)
-				continue;
-			buf_printf(out, "| %s%s | %s | %04o | %s | %s%s |\n", shown_name(child),
-				child->class == NODE_DIR ? "/" : "", class_text[child->class].letter,
-				(unsigned)child->mode, child->unit ? child->unit : "", child->doc,
+			buf_printf(out, "| %s%s%s | %s | %04o | %s | %s%s |\n", shown_name(child),
+				child->class == NODE_DIR ? "/" : "",
+				child->form == FORM_PLAIN ? "" : "[" TWIN_SUFFIX "]",
+				class_text[child->class].letter, (unsigned)child->mode,
+				child->unit ? child->unit : "", child->doc,
 				child->hidden ? " (found by name, not listed)" : "");
 		}
 	}
@@ -65,7 +66,7 @@ void tree_readme(const struct tree *tree, uint16_t row_number, struct buf *out)
 
 	for (uint16_t i = 0; i < row->n_children; i++) {
 		const struct node *child = tree->row[row->first_child + i].node;
-		if (child->class == NODE_NONE || child->hidden)
+		if (child->hidden)
 			continue;
 		buf_printf(out, "%-20s %-9s %-8s %s\n", shown_name(child), class_text[child->class].word,
 			child->unit ? child->unit : "-", child->doc);

@@ -54,7 +54,7 @@ int view_open_process(struct view *view, const struct place *place, struct proce
 		r = read_stat(process.dir, &process.stat);
 	if (r)
 		return r == PROC_GONE ? -ESRCH : r;
-	if ((uint32_t)process.stat.start_ticks != place->start_ticks)
+	if (!place_started(place, process.stat.start_ticks))
 		return -ESRCH;
 	process.numbers = process.dir;
 	if ((process.stat.state == 'Z' || process.stat.state == 'X') && process.stat.threads > 1 &&
@@ -104,7 +104,7 @@ uint32_t view_next_pid(struct view *view, uint32_t after)
 bool view_board_process(struct view *view, const struct place *place, struct board_process *ret)
 {
 	return board_read_process(view->board, place->pid, ret) == BOARD_FOUND &&
-	       (uint32_t)ret->start_ticks == place->start_ticks;
+	       place_started(place, ret->start_ticks);
 }
 
 struct store *view_borrow_store(struct view *view)

@@ -28,8 +28,6 @@ struct view {
 	struct names *names;
 	struct refusals *refusals;
 	struct control_client *control;
-	const struct node_list
-		*node_list; /* which list row stands for nodes: their name is not a chosen name's index */
 
 	char node_name[65]; /* as in the mount */
 	char host_name[65];

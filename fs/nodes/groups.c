@@ -261,9 +261,10 @@ static int pids_render(
 }
 
 const struct node group_nodes[] = {
+	README,
 	{ "stat", 0444, NODE_NUMBER, "bytes",
-		"count rss vms shared swap; rss counts shared pages once per process",
-		.render = stat_render },
+		"count rss vms shared swap; rss counts shared pages once per process", .render = stat_render,
+		.form = FORM_KEYED },
 	{ "count", 0444, NODE_NUMBER, NULL, "how many processes", .render = number_render,
 		.arg = GROUP_COUNT },
 	{ "rss", 0444, NODE_NUMBER, "bytes", "sum of rss", .render = number_render, .arg = 0 },

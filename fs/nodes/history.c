@@ -70,7 +70,8 @@ static int history_render(
 }
 
 const struct node history_nodes[] = {
+	README,
 	{ "10m", 0444, NODE_TABLE, NULL, "the last ten minutes, a line a second", .render = history_render,
-		.arg = 600 },
+		.arg = 600, .form = FORM_TABLE },
 	{ 0 },
 };

@@ -21,11 +21,22 @@ extern const struct node_list name_list;    /* the names of processes */
 
 /* README of a directory, made from the rows beside it. */
 int readme_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+#define README                                                                                               \
+	{                                                                                                    \
+		"README", 0444, NODE_TABLE, NULL, "what each name here is", .render = readme_render          \
+	}
+/* Where the names are those that people choose, theirs come first and alone are listed. */
+#define README_HIDDEN                                                                                        \
+	{                                                                                                    \
+		"README", 0444, NODE_TABLE, NULL, "what each name here is", .render = readme_render,         \
+									    .hidden = true                   \
+	}
 
 /* The tables of processes, from the board. */
 int processes_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+#define PROCESSES_STRINGS "comm state"
 enum top_order { TOP_RSS, TOP_SWAP, TOP_GROWTH };
 
 struct groups;

@@ -312,7 +312,7 @@ const struct node_list process_list = { next_process, find_process, 0 };
 		.exists = has_memory, .arg = PROCESS_##id },
 
 const struct node process_nodes[] = {
-	{ "README", 0444, NODE_TABLE, NULL, "what each name here is", .render = readme_render },
+	README,
 	{ "comm", 0444, NODE_NUMBER, NULL, "name, as /proc/PID/comm", .render = file_render },
 	{ "statm", 0444, NODE_NUMBER, "pages", "as /proc/PID/statm: size resident shared text lib data dt",
 		.render = file_render },
@@ -328,10 +328,10 @@ const struct node process_nodes[] = {
 	{ "start_time", 0444, NODE_NUMBER, "seconds", "epoch, two decimals", .render = fact_render,
 		.arg = FACT_START_TIME },
 #include "schema/metrics.def"
-	{ "stat", 0444, NODE_NUMBER, "bytes", "everything cheap", .render = stat_render },
+	{ "stat", 0444, NODE_NUMBER, "bytes", "everything cheap", .render = stat_render, .form = FORM_KEYED },
 	{ "rate", 0444, NODE_NUMBER, "1/s",
 		"rss data swap minor_faults major_faults over 1s 10s 1m 10m; - while younger",
-		.render = rate_render },
+		.render = rate_render, .form = FORM_KEYED },
 	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
 	{ 0 },
 };

@@ -136,11 +136,54 @@ static int find_node(
 	return 0;
 }
 
-const struct node_list node_list = { next_node, find_node, 0 };
+static void put_node_name(struct view *view, const struct place *place, struct buf *out)
+{
+	buf_puts(out, view->node_name);
+}
+
+const struct node_list node_list = { next_node, find_node, 0, put_node_name };
+
+static void put_node_id(struct view *view, const struct place *place, struct buf *out)
+{
+	buf_puts(out, view->node_id);
+}
+
+static bool next_id(
+	struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key, struct entry *ret)
+{
+	if (!next_node(view, dir, child_row, key, ret))
+		return false;
+	strcpy(ret->name, view->node_id);
+	return true;
+}
+
+static int find_id(
+	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+{
+	return strcmp(name, view->node_id) ? -ENOENT : find_node(view, dir, child_row, view->node_name, ret);
+}
+
+static const struct node_list id_list = { next_id, find_id, 0, put_node_id };
+
+static int by_id_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	buf_puts(out, "../nodes/");
+	buf_puts(out, view->node_name);
+	return 0;
+}
 
 static const struct node nodes_nodes[] = {
 	{ NULL, 0555, NODE_DIR, NULL, "a node, by name", "NODE", .list = &node_list,
 		.children = system_nodes },
+	README_HIDDEN,
+	{ 0 },
+};
+
+static const struct node by_id_nodes[] = {
+	README,
+	{ NULL, 0777, NODE_LINK, NULL, "the node with this uuid", "UUID", .list = &id_list,
+		.render = by_id_render },
 	{ 0 },
 };
 
@@ -149,11 +192,16 @@ static const struct node root_nodes[] = {
 		.render = root_readme_render },
 	{ "why", 0444, NODE_TABLE, NULL,
 		"reason of the last write refused to your login session: time path written errno reason",
-		.render = why_render, .per_user = true },
-	{ "status", 0444, NODE_NUMBER, NULL, "the health of memfs itself", .render = status_render },
+		.render = why_render, .per_user = true, .form = FORM_KEYED,
+		.strings = "path written errno reason" },
+	{ "status", 0444, NODE_NUMBER, NULL, "the health of memfs itself", .render = status_render,
+		.form = FORM_KEYED, .strings = "version node collector live cluster history" },
 	{ "local", 0777, NODE_LINK, NULL, "the node you are on", .render = local_render },
 	{ "self", 0777, NODE_LINK, NULL, "the directory of whoever asks", .render = self_render },
 	{ "nodes", 0555, NODE_DIR, NULL, "every known node, by name", .children = nodes_nodes },
+	{ "by-id", 0555, NODE_DIR, NULL,
+		"every known node, by uuid, for scripts that must not care about names",
+		.children = by_id_nodes },
 	{ NULL, 0777, NODE_LINK, NULL, "the same node, for short", "NODE", .list = &node_list,
 		.render = local_render, .hidden = true },
 	{ 0 },

@@ -116,18 +116,21 @@ static int config_write(struct view *view, const struct place *place, const stru
 	"new events only: seq time kind subject text; kinds start exit growth leak tier advice alert node config dropped"
 
 static const struct node top_nodes[] = {
-	{ "rss", 0444, NODE_TABLE, NULL, "the 50 largest resident sets", .render = top_render,
-		.arg = TOP_RSS },
-	{ "swap", 0444, NODE_TABLE, NULL, "the 50 most swapped out", .render = top_render, .arg = TOP_SWAP },
+	README,
+	{ "rss", 0444, NODE_TABLE, NULL, "the 50 largest resident sets", .render = top_render, .arg = TOP_RSS,
+		.form = FORM_TABLE, .strings = PROCESSES_STRINGS },
+	{ "swap", 0444, NODE_TABLE, NULL, "the 50 most swapped out", .render = top_render, .arg = TOP_SWAP,
+		.form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ "growth", 0444, NODE_TABLE, NULL,
 		"the 50 that grow fastest, by rate_10m or, while younger, rate_1m", .render = top_render,
-		.arg = TOP_GROWTH },
+		.arg = TOP_GROWTH, .form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ 0 },
 };
 
 static const struct node by_name_nodes[] = {
 	{ NULL, 0555, NODE_DIR, NULL, "all processes of one name (comm, escaped)", "COMM", .list = &name_list,
 		.children = group_nodes },
+	README_HIDDEN,
 	{ 0 },
 };
 
@@ -141,7 +144,7 @@ static const struct node by_name_nodes[] = {
 #define PROCESS(id, ...)
 
 const struct node system_nodes[] = {
-	{ "README", 0444, NODE_TABLE, NULL, "what each name here is", .render = readme_render },
+	README,
 	{ "id", 0444, NODE_NUMBER, NULL, "uuid, for the node's life", .render = text_render, .arg = TEXT_ID },
 	{ "hostname", 0444, NODE_NUMBER, NULL, "host name as the kernel has it", .render = text_render,
 		.arg = TEXT_HOSTNAME },
@@ -154,21 +157,24 @@ const struct node system_nodes[] = {
 #include "schema/metrics.def"
 	{ "stat", 0444, NODE_NUMBER, "bytes",
 		"all of these, the other system metrics, and memory pressure in percent",
-		.render = stat_render },
+		.render = stat_render, .form = FORM_KEYED },
 	{ "meminfo", 0444, NODE_NUMBER, "kB", "/proc/meminfo, byte for byte", .render = meminfo_render },
 	{ "rate", 0444, NODE_NUMBER, "bytes/s",
-		"used cached swap_used anon over 1s 10s 1m 10m; - while younger", .render = rate_render },
-	{ "processes", 0444, NODE_TABLE, "bytes", "all processes, by pid", .render = processes_render },
+		"used cached swap_used anon over 1s 10s 1m 10m; - while younger", .render = rate_render,
+		.form = FORM_KEYED },
+	{ "processes", 0444, NODE_TABLE, "bytes", "all processes, by pid", .render = processes_render,
+		.form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ "top", 0555, NODE_DIR, NULL, "the largest processes, largest first", .children = top_nodes },
 	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
 	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
 	{ "errors", 0444, NODE_TABLE, NULL,
 		"the last 100 writes refused here; yours: time uid pid path errno reason",
-		.render = errors_render, .per_user = true },
+		.render = errors_render, .per_user = true, .form = FORM_TABLE,
+		.strings = "path errno reason" },
 	{ "config", 0644, NODE_SETTING, NULL,
 		"settings, `name value` a line; all lines of a write are applied, or none",
-		.render = config_render, .write = config_write },
+		.render = config_render, .write = config_write, .form = FORM_KEYED },
 	{ NULL, 0555, NODE_DIR, NULL, "a process", "PID", .list = &process_list, .children = process_nodes },
 	{ 0 },
 };

@@ -18,12 +18,12 @@ teardown() {
 	teardown_memfs
 }
 
-@test 'one mount, no links but local and self' {
+@test 'one mount, no links but local, self and by-id' {
 	assert_equal "$(mounts_here)" "$MNT"
 	assert_equal "$(field "$MNT/status" live)" single
 	# Processes may end while find is about to look into them.
 	run bash -c 'find "$1" -maxdepth 5 -type l 2>/dev/null' bash "$MNT"
-	assert_output "$(printf '%s\n' "$MNT/local" "$MNT/self")"
+	assert_output "$(printf '%s\n' "$MNT/local" "$MNT/self" "$MNT/by-id/$(cat "$MNT/local/id")")"
 }
 
 @test 'numbers, settings and tables, in every way to read' {

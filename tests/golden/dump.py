@@ -60,14 +60,19 @@ def put(line):
     print("".join(chr(byte) if 0x20 <= byte < 0x7f else f"\\x{byte:02x}" for byte in line))
 
 
+def masked(relative):
+    """Uuids, which a run of memfs makes."""
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", relative)
+
+
 def order(name):
-    return (name.isdigit(), int(name) if name.isdigit() else 0, os.fsencode(name))
+    return (name.isdigit(), int(name) if name.isdigit() else 0, os.fsencode(masked(name)))
 
 
 def walk(path, relative):
     info = os.lstat(path)
     kind = {stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFREG: "file"}[stat.S_IFMT(info.st_mode)]
-    head = f"== {relative} {kind} {stat.S_IMODE(info.st_mode):04o}"
+    head = f"== {masked(relative)} {kind} {stat.S_IMODE(info.st_mode):04o}"
     if kind == "link":
         target = os.readlink(path)
         head += " -> " + target.replace(MOUNT, "MOUNT").replace(RUN, "RUN")

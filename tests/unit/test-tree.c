@@ -56,9 +56,43 @@ static bool only_odd(struct view *view, const struct place *place)
 
 static const struct node_list key_list = { key_next, key_find, 700 };
 
+/* Any count of seconds, "7s". */
+static int span_find(
+	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+{
+	unsigned span_s = (unsigned)strtoul(name, NULL, 10);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%us", span_s);
+	if (!span_s || strcmp(text, name) != 0)
+		return -ENOENT;
+	*ret = *dir;
+	ret->row = child_row;
+	ret->span_s = span_s;
+	return 0;
+}
+
+static void span_put(struct view *view, const struct place *place, struct buf *out)
+{
+	buf_printf(out, "%us", place->span_s);
+}
+
+static const struct node_list span_list = { NULL, span_find, 0, span_put };
+
+static int table_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	buf_printf(out, "span\tname\n%u\t7\n", place->span_s);
+	return 0;
+}
+
 static const struct node item_nodes[] = {
 	{ "size", 0444, NODE_NUMBER, "bytes", "a size", .render = nothing_render },
 	{ "odd", 0444, NODE_NUMBER, NULL, "of odd ones alone", .render = nothing_render, .exists = only_odd },
+	{ "table", 0400, NODE_TABLE, NULL, "with a twin", .render = table_render, .form = FORM_TABLE,
+		.strings = "name" },
+	{ NULL, 0444, NODE_TABLE, NULL, "of any duration", "DURATION", .render = table_render,
+		.form = FORM_TABLE, .strings = "name", .list = &span_list, .hidden = true },
 	{ 0 },
 };
 static const struct node dir_nodes[] = {
@@ -150,6 +184,8 @@ static void a_row_may_be_there_for_some_alone(void **state)
 	assert_not_there(world, &four, "odd");
 	assert_true(tree_next(&world->tree, &world->view, &four, &cookie, &entry));
 	assert_string_equal(entry.name, "size");
+	assert_true(tree_next(&world->tree, &world->view, &four, &cookie, &entry));
+	assert_string_equal(entry.name, "table");
 	assert_false(tree_next(&world->tree, &world->view, &four, &cookie, &entry));
 	free(world);
 }
@@ -258,13 +294,50 @@ static void ids_lead_back_for_every_row(void **state)
 	free(world);
 }
 
+/* A row that is there for any duration: of the node, of a process, of something with a number. */
+static void ids_with_a_span_lead_back(void **state)
+{
+	static const uint32_t spans[] = { 1, 59, 60, 61, 600, 3600, 5000, 7200, 8191, 86400, 30 * 86400,
+		8191 * 60, 8191 * 3600, 8191U * 86400 };
+	struct world *world = begin();
+
+	for (size_t i = 0; i < sizeof(spans) / sizeof(*spans); i++) {
+		struct place of_node = { .row = 1, .name = PLACE_NO_NAME, .span_s = spans[i] };
+		struct place of_name = { .row = 1, .name = 262143, .span_s = spans[i] };
+		struct place of_process = { 2, 4194303, 0x1234abcd, PLACE_NO_NAME, spans[i] }, back;
+		assert_true(tree_span_fits(spans[i], true));
+		assert_true(tree_place(&world->tree, tree_id(&of_node), &back));
+		assert_memory_equal(&back, &of_node, sizeof(back));
+		assert_true(tree_place(&world->tree, tree_id(&of_name), &back));
+		assert_memory_equal(&back, &of_name, sizeof(back));
+		assert_true(tree_place(&world->tree, tree_id(&of_process), &back));
+		assert_int_equal(back.row, 2);
+		assert_int_equal(back.pid, 4194303);
+		assert_int_equal(back.span_s, spans[i]);
+		/* Of the start time as many bits as there is room for. */
+		assert_true(place_started(&back, 0x1234abcd));
+		assert_false(place_started(&back, 0x1234abce));
+		assert_false(place_started(&back, 0x123481cd));
+	}
+	assert_false(tree_span_fits(0, false));
+	assert_false(tree_span_fits(8192 + 1, true));
+	assert_true(tree_span_fits(8192 + 1, false));
+	assert_false(tree_span_fits(524288 + 1, false));
+	assert_true(tree_span_fits(49710U * 86400, false));
+	free(world);
+}
+
 static void ids_of_nothing_are_refused(void **state)
 {
 	struct world *world = begin();
 	struct place place = { .row = 99 };
+	const uint64_t wide = UINT64_C(1) << 63 | UINT64_C(1) << 54, of_process = UINT64_C(1) << 53;
 	const uint64_t ids[] = { 0, 2, UINT64_C(1) << 63, (uint64_t)world->tree.n << 54, UINT64_C(511) << 54,
-		UINT64_MAX, UINT64_C(1) << 63 | UINT64_C(1) << 54 | PLACE_NO_NAME,
-		UINT64_C(1) << 63 | UINT64_C(1) << 54 | UINT64_C(1) << 40 };
+		UINT64_MAX, wide | PLACE_NO_NAME, wide | UINT64_C(120) << 34, /* two minutes in seconds */
+		wide | UINT64_C(0x7ffff) << 34 | UINT64_C(3) << 32, /* more days than seconds can tell */
+		wide | of_process | UINT64_C(1) << 31,              /* no span */
+		wide | of_process | UINT64_C(60) << 18 | UINT64_C(1) << 31,
+		wide | of_process | UINT64_C(7) << 18 /* no pid */ };
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++)
 		assert_false(tree_place(&world->tree, ids[i], &place));
@@ -282,6 +355,45 @@ static int init_with(const struct node *row)
 	int r = tree_init(tree, &root);
 	free(tree);
 	return r;
+}
+
+static void assert_twin(struct world *world, const struct place *twin, const char *wanted, const char *path)
+{
+	struct caller caller = { 0 };
+	CLEANUP_BUF struct buf text = BUF_INIT, found = BUF_INIT;
+
+	assert_int_equal(
+		tree_node(&world->tree, twin)->mode, tree_node(&world->tree, twin)->list ? 0444 : 0400);
+	assert_int_equal(tree_node(&world->tree, twin)->render(&world->view, twin, &caller, &text), 0);
+	buf_putc(&text, 0);
+	assert_string_equal(text.data, wanted);
+	tree_path(&world->tree, &world->view, twin, &found);
+	buf_putc(&found, 0);
+	assert_string_equal(found.data, path);
+}
+
+static void tables_have_twins_that_are_found_and_not_listed(void **state)
+{
+	struct world *world = begin();
+	SET_KEYS(world, 3);
+	struct place dir = look_up(world, &top, "dir"), item = look_up(world, &dir, "3"),
+		     twin = look_up(world, &item, "table.json"), of_span = look_up(world, &item, "90s.json"),
+		     back;
+	struct entry entry;
+	uint64_t cookie = 0;
+
+	assert_twin(world, &twin, "[\n{\"span\":0,\"name\":\"7\"}\n]\n", "dir/3/table.json");
+	assert_twin(world, &of_span, "[\n{\"span\":90,\"name\":\"7\"}\n]\n", "dir/3/90s.json");
+	assert_true(tree_place(&world->tree, tree_id(&of_span), &back));
+	assert_int_equal(back.row, of_span.row);
+	assert_not_there(world, &item, "size.json");
+	assert_not_there(world, &item, ".json");
+	assert_not_there(world, &item, "json");
+	assert_not_there(world, &item, "table.json.json");
+	assert_not_there(world, &item, "90.json");
+	while (tree_next(&world->tree, &world->view, &item, &cookie, &entry))
+		assert_null(strstr(entry.name, "json"));
+	free(world);
 }
 
 static void unsound_rows_are_refused(void **state)
@@ -312,6 +424,16 @@ static void unsound_rows_are_refused(void **state)
 	assert_non_null(tree);
 	assert_int_equal(tree_init(tree, &no_doc), -EINVAL);
 	free(tree);
+}
+
+static void a_row_that_nobody_finds_or_lists_is_refused(void **state)
+{
+	struct node row = { NULL, 0444, NODE_NUMBER, NULL, "found alone", "ITEM", .render = nothing_render,
+		.list = &span_list };
+
+	assert_int_equal(init_with(&row), -EINVAL);
+	row.hidden = true;
+	assert_int_equal(init_with(&row), 0);
 }
 
 static void more_rows_than_an_id_can_tell_are_refused(void **state)
@@ -409,7 +531,6 @@ static void paths_of_places(void **state)
 	world_keep(world);
 	assert_int_equal(names_new(world->keep, &world->view.names), 0);
 	strcpy(world->view.node_name, "web-3");
-	world->view.node_list = &node_list;
 	struct place rss = {
 		.row = row_named(&world->tree, "nodes/NODE/PID/rss"), .pid = 12, .name = PLACE_NO_NAME
 	};
@@ -436,16 +557,17 @@ static void prose_has_every_row(void **state)
 	for (uint16_t row = 1; row < tree->n; row++) {
 		const struct node *node = tree->row[row].node;
 		CLEANUP_BUF struct buf line = BUF_INIT, readme = BUF_INIT;
-		if (node->class == NODE_NONE)
+		if (row >= tree->first_twin)
 			continue;
-		buf_printf(&line, "\n| %s%s | ", node->name ? node->name : node->shown,
-			node->class == NODE_DIR ? "/" : "");
+		buf_printf(&line, "\n| %s%s%s | ", node->name ? node->name : node->shown,
+			node->class == NODE_DIR ? "/" : "", node->form == FORM_PLAIN ? "" : "[.json]");
 		buf_putc(&line, 0);
 		assert_non_null(strstr(markdown.data, line.data));
 		assert_non_null(strstr(markdown.data, node->doc));
 		tree_readme(tree, tree->row[row].parent, &readme);
 		buf_putc(&readme, 0);
-		assert_int_equal(!strstr(readme.data, node->doc), node->hidden);
+		if (!node->hidden)
+			assert_non_null(strstr(readme.data, node->doc));
 	}
 	free(tree);
 }
@@ -458,8 +580,11 @@ int main(void)
 		cmocka_unit_test(lists_what_can_be_found),
 		cmocka_unit_test(a_cookie_goes_on_over_changes),
 		cmocka_unit_test(ids_lead_back_for_every_row),
+		cmocka_unit_test(ids_with_a_span_lead_back),
 		cmocka_unit_test(ids_of_nothing_are_refused),
+		cmocka_unit_test(tables_have_twins_that_are_found_and_not_listed),
 		cmocka_unit_test(unsound_rows_are_refused),
+		cmocka_unit_test(a_row_that_nobody_finds_or_lists_is_refused),
 		cmocka_unit_test(more_rows_than_an_id_can_tell_are_refused),
 		cmocka_unit_test(tables_of_another_shape_have_another_fingerprint),
 		cmocka_unit_test(paths_of_places),
