@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* history/ of a node or a process: what the collector recorded, a line a second. */
+/* history/ of a node or a process: what the collector recorded, over any duration up to now. */
 #include <errno.h>
+#include <string.h>
 
 #include "fs/nodes/nodes.h"
 #include "fs/view.h"
 #include "schema/base/clock.h"
+#include "schema/base/when.h"
 #include "schema/history.h"
 
 struct table {
@@ -53,6 +55,7 @@ static int history_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	struct table table = { out, place->pid ? &process_metrics : &system_metrics, 0 };
+	unsigned seconds = place->span_s ? place->span_s : tree_node(view->tree, place)->arg;
 	int r = -ENODATA;
 
 	buf_puts(out, "time");
@@ -64,14 +67,46 @@ static int history_render(
 	buf_putc(out, '\n');
 	struct store *store = view_borrow_store(view);
 	if (store)
-		r = put_samples(view, store, place, tree_node(view->tree, place)->arg, &table);
+		r = put_samples(view, store, place, seconds, &table);
 	view_return_store(view, store);
 	return r;
 }
 
+/* Durations that are listed nowhere are found: `17m`, `36h`. */
+static int find_duration(
+	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+{
+	uint32_t span_s;
+
+	if (!when_duration_parse((struct span) { name, strlen(name) }, &span_s) ||
+		!tree_span_fits(span_s, dir->pid))
+		return -ENOENT;
+	*ret = *dir;
+	ret->row = child_row;
+	ret->span_s = span_s;
+	return 0;
+}
+
+static void put_duration(struct view *view, const struct place *place, struct buf *out)
+{
+	when_duration_put(out, place->span_s);
+}
+
+static const struct node_list duration_list = { NULL, find_duration, 0, put_duration };
+
+#define TABLE(duration_name, duration_s, text)                                                               \
+	{                                                                                                    \
+		duration_name, 0444, NODE_TABLE, NULL, text, .render = history_render, .form = FORM_TABLE,   \
+							     .arg = duration_s                               \
+	}
+
 const struct node history_nodes[] = {
 	README,
-	{ "10m", 0444, NODE_TABLE, NULL, "the last ten minutes, a line a second", .render = history_render,
-		.arg = 600, .form = FORM_TABLE },
+	TABLE("10m", 600, "the last ten minutes: time and the metrics by their names, a line a second"),
+	TABLE("1h", 3600, "the last hour"),
+	TABLE("1d", 86400, "the last day"),
+	TABLE("30d", 30 * 86400, "the last thirty days"),
+	{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",
+		.render = history_render, .form = FORM_TABLE, .list = &duration_list, .hidden = true },
 	{ 0 },
 };

@@ -6,32 +6,37 @@
 
 enum { DAY_S = 86400, YEAR_MIN = 1970, YEAR_MAX = 9999 };
 
+static const struct {
+	char letter;
+	uint32_t seconds;
+} unit[] = { { 'd', DAY_S }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+enum { N_UNITS = sizeof(unit) / sizeof(*unit) };
+
 bool when_duration_parse(struct span text, uint32_t *ret_seconds)
 {
-	uint64_t number, unit;
+	uint64_t number;
 
 	if (text.n < 2 || text.p[0] == '0' || !num_parse_whole(text.p, text.n - 1, &number))
 		return false;
-	switch (text.p[text.n - 1]) {
-	case 's':
-		unit = 1;
-		break;
-	case 'm':
-		unit = 60;
-		break;
-	case 'h':
-		unit = 3600;
-		break;
-	case 'd':
-		unit = DAY_S;
-		break;
-	default:
-		return false;
+	for (unsigned i = 0; i < N_UNITS; i++) {
+		if (text.p[text.n - 1] != unit[i].letter)
+			continue;
+		if (number > UINT32_MAX / unit[i].seconds)
+			return false;
+		*ret_seconds = (uint32_t)number * unit[i].seconds;
+		return true;
 	}
-	if (number > UINT32_MAX / unit)
-		return false;
-	*ret_seconds = (uint32_t)(number * unit);
-	return true;
+	return false;
+}
+
+void when_duration_put(struct buf *out, uint32_t seconds)
+{
+	unsigned i = 0;
+
+	while (seconds % unit[i].seconds)
+		i++;
+	buf_put_u64(out, seconds / unit[i].seconds);
+	buf_putc(out, unit[i].letter);
 }
 
 /* Takes exactly n digits off the text. */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "schema/base/buf.h"
 #include "schema/base/kv.h"
 
 /*
@@ -15,6 +16,9 @@
  * so that a name made of it is not another's. False where it is no duration or has more than 32 bits.
  */
 bool when_duration_parse(struct span text, uint32_t *ret_seconds);
+
+/* The shortest text of a duration: `10m`, never `600s`. */
+void when_duration_put(struct buf *out, uint32_t seconds);
 
 enum when_kind {
 	WHEN_EPOCH, /* time_s is it */

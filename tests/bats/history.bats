@@ -47,6 +47,26 @@ in_order() {
 	assert_equal "$(column "$local/history/10m" total | sort -u)" "$(cat "$local/total")"
 }
 
+@test 'any duration is found, and has no more than it says' {
+	local name
+	retry_until 20 rows "$local/history/10m" 4
+	for name in 1s 90s 17m 36h 7d 1023d; do
+		[[ -s $local/history/$name ]] || fail "there is no $name"
+		in_order "$local/history/$name"
+		[[ -s $local/1/history/$name && -s $MNT/self/history/$name.json ]] || fail "no $name of a process"
+	done
+	(($(sed 1d "$local/history/2s" | wc -l) <= 3))
+	# The same by another name.
+	assert_equal "$(sed -n 1p "$local/history/600s")" "$(sed -n 1p "$local/history/10m")"
+	for name in 0s 10 m -1m +1m 01m 1.5h 10w 10M 1h1m 99999999999d; do
+		[[ ! -e $local/history/$name ]] || fail "$name is there"
+	done
+	assert_equal "$(ls "$local/history" | tr '\n' ' ')" '10m 1d 1h 30d README '
+	# Below a process too, and of none other.
+	(cd "$local/1/history" && [[ $(readlink 90s) == "$RUN/live/nodes/$NODE/1/history/90s" ]])
+	[[ ! -e $local/4194303/history/90s ]]
+}
+
 @test 'of a process: what was read lies within what is recorded' {
 	start_program grow 8 64
 	retry_until 5 said_lines 1

@@ -9,6 +9,7 @@ static void check_duration(struct span text)
 {
 	uint32_t seconds = 77;
 	char again[16];
+	struct buf put = BUF_FIXED(again);
 	uint32_t seconds_again = 0;
 
 	if (!when_duration_parse(text, &seconds)) {
@@ -16,8 +17,10 @@ static void check_duration(struct span text)
 		return;
 	}
 	CHECK(seconds > 0);
-	size_t n = (size_t)snprintf(again, sizeof(again), "%us", seconds);
-	CHECK(when_duration_parse((struct span) { again, n }, &seconds_again) && seconds_again == seconds);
+	when_duration_put(&put, seconds);
+	CHECK(!buf_error(&put) && put.len <= text.n);
+	CHECK(when_duration_parse((struct span) { again, put.len }, &seconds_again) &&
+		seconds_again == seconds);
 }
 
 static void check_time(struct span text)

@@ -14,7 +14,7 @@ import sys
 MOUNT, RUN = sys.argv[1:]
 OWN_VALUE = {"id", "hostname", "version"}
 OWN_KEYS = {"status", "rate"}  # keys stay
-FIRST_LINE = {"history/10m", "errors", "why"}
+FIRST_LINE = {"errors", "why"}
 
 
 def content(path):
@@ -46,7 +46,7 @@ def shown(relative, path):
         return b"*\n"
     if name in OWN_KEYS:
         return re.sub(rb"(?m) +\S+$", b" *", text)
-    if any(relative.endswith(end) for end in FIRST_LINE):
+    if name in FIRST_LINE or "/history/" in relative and name != "README":
         return text.split(b"\n")[0] + b"\n"
     if name == "stat":
         return mask_keys(text, lambda key: key.endswith(b"_last"))

@@ -56,6 +56,25 @@ static void durations_have_a_unit(void **state)
 	}
 }
 
+static void a_duration_is_put_in_its_largest_unit(void **state)
+{
+	static const struct {
+		uint32_t seconds;
+		const char *text;
+	} cases[] = { { 1, "1s" }, { 59, "59s" }, { 60, "1m" }, { 90, "90s" }, { 600, "10m" }, { 3600, "1h" },
+		{ 5400, "90m" }, { 86400, "1d" }, { 129600, "36h" }, { 30 * 86400, "30d" },
+		{ UINT32_MAX, "4294967295s" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[16];
+		struct buf out = BUF_FIXED(text);
+		when_duration_put(&out, cases[i].seconds);
+		assert_int_equal(buf_error(&out), 0);
+		assert_int_equal(out.len, strlen(cases[i].text));
+		assert_memory_equal(text, cases[i].text, out.len);
+	}
+}
+
 static void times_have_many_forms(void **state)
 {
 	static const struct {
@@ -140,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_have_a_unit),
+		cmocka_unit_test(a_duration_is_put_in_its_largest_unit),
 		cmocka_unit_test(times_have_many_forms),
 		cmocka_unit_test(what_is_no_time_is_refused),
 		cmocka_unit_test(calendars_agree_with_libc),
