@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fs/node.h"
+#include "schema/board.h"
 
 extern const struct node root_node;       /* root.c: all hangs below it */
 extern const struct node system_nodes[];  /* system.c: nodes/NODE/ */
@@ -32,12 +33,21 @@ int readme_render(struct view *view, const struct place *place, const struct cal
 									    .hidden = true                   \
 	}
 
-/* The tables of processes, from the board. */
+/* Where a table of processes has its rows from, ascending by pid. A state of 0 and PROCESS_PPID_UNKNOWN are
+ * not known. */
+struct process_source {
+	bool (*next)(struct process_source *source, struct board_process *ret); /* false at the end */
+};
+#define PROCESS_PPID_UNKNOWN UINT32_MAX
+#define PROCESSES_STRINGS    "comm state"
+enum top_order { TOP_RSS, TOP_SWAP, TOP_GROWTH };
+void processes_put(struct process_source *source, struct buf *out);
+int processes_put_top(struct process_source *source, enum top_order order, struct buf *out); /* 0, -ENOMEM */
+
+/* The same of now, from the board. */
 int processes_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
-#define PROCESSES_STRINGS "comm state"
-enum top_order { TOP_RSS, TOP_SWAP, TOP_GROWTH };
 
 struct groups;
 int groups_new(struct groups **ret);

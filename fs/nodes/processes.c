@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of processes, `processes` and `top/`: the board, read whole, without a system call. */
+/* The tables of processes, `processes` and `top/`: of now from the board, read whole, without a system call.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +38,16 @@ static void put_process(struct buf *out, const struct board_process *process)
 {
 	buf_put_u64(out, process->pid);
 	buf_putc(out, '\t');
-	buf_put_u64(out, process->ppid);
+	if (process->ppid == PROCESS_PPID_UNKNOWN)
+		buf_putc(out, '-');
+	else
+		buf_put_u64(out, process->ppid);
 	buf_putc(out, '\t');
 	buf_put_u64(out, process->uid);
 	buf_putc(out, '\t');
 	buf_put_escaped(out, process->comm, strnlen(process->comm, BOARD_COMM));
 	buf_putc(out, '\t');
-	buf_putc(out, process->state);
+	buf_putc(out, process->state ? process->state : '-');
 	for (unsigned i = 0; i < N_COLUMNS; i++) {
 		buf_putc(out, '\t');
 		if (metric_has(process->values.present, columns[i]))
@@ -58,17 +62,13 @@ static void put_process(struct buf *out, const struct board_process *process)
 	buf_putc(out, '\n');
 }
 
-int processes_render(
-	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+void processes_put(struct process_source *source, struct buf *out)
 {
 	struct board_process process;
 
 	put_header(out);
-	for (uint32_t pid = 0; (pid = board_next_pid(view->board, pid + 1));) {
-		if (board_read_process(view->board, pid, &process) == BOARD_FOUND)
-			put_process(out, &process);
-	}
-	return 0;
+	while (source->next(source, &process))
+		put_process(out, &process);
 }
 
 /* What the process is ordered by; false where it does not belong into the table. */
@@ -100,9 +100,8 @@ static int by_key(const void *left, const void *right)
 	return a->process.pid < b->process.pid ? -1 : 1;
 }
 
-int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+int processes_put_top(struct process_source *source, enum top_order order, struct buf *out)
 {
-	enum top_order order = tree_node(view->tree, place)->arg;
 	CLEANUP_FREE struct ranked *top = calloc(2 * TOP_ROWS, sizeof(*top));
 	size_t n = 0;
 	int64_t floor = 0;
@@ -111,10 +110,8 @@ int top_render(struct view *view, const struct place *place, const struct caller
 		return -ENOMEM;
 	/* Gathers twice what is shown, sorts, drops the lower half: no process is sorted more than a few
 	 * times. */
-	for (uint32_t pid = 0; (pid = board_next_pid(view->board, pid + 1));) {
-		struct ranked *row = &top[n];
-		if (board_read_process(view->board, pid, &row->process) != BOARD_FOUND ||
-			!rank(&row->process, order, &row->key) || row->key < floor)
+	while (source->next(source, &top[n].process)) {
+		if (!rank(&top[n].process, order, &top[n].key) || top[n].key < floor)
 			continue;
 		if (++n == 2 * TOP_ROWS) {
 			qsort(top, n, sizeof(*top), by_key);
@@ -127,4 +124,37 @@ int top_render(struct view *view, const struct place *place, const struct caller
 	for (size_t i = 0; i < n && i < TOP_ROWS; i++)
 		put_process(out, &top[i].process);
 	return 0;
+}
+
+struct board_source {
+	struct process_source source;
+	const struct board *board;
+	uint32_t pid;
+};
+
+static bool next_on_board(struct process_source *source, struct board_process *ret)
+{
+	struct board_source *from = (struct board_source *)source;
+
+	while ((from->pid = board_next_pid(from->board, from->pid + 1))) {
+		if (board_read_process(from->board, from->pid, ret) == BOARD_FOUND)
+			return true;
+	}
+	return false;
+}
+
+int processes_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct board_source from = { { next_on_board }, view->board, 0 };
+
+	processes_put(&from.source, out);
+	return 0;
+}
+
+int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct board_source from = { { next_on_board }, view->board, 0 };
+
+	return processes_put_top(&from.source, tree_node(view->tree, place)->arg, out);
 }
