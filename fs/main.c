@@ -10,6 +10,7 @@
  *   view.c, ask.c         what rows see: the kernel, the board, history, the collector
  *   control_client.c, control_link.c   the channel to the collector
  *   render.c              the forms of mounted text
+ *   plot*.c               series over time as SVG
  *   snapshot.c opens.c names.c refusals.c keep.c   what outlives a serve
  *   parking.c             where what waits is done
  *   fuse*.c               the FUSE door, the only caller of libfuse
