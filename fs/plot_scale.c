@@ -67,6 +67,13 @@ struct plot_scale plot_scale_make(
 	return scale;
 }
 
+/* In whole units of `thousandths`; what no integer holds, absurd as a percentage, ends at the largest one. */
+static uint64_t round_thousandths(double number, unsigned thousandths)
+{
+	double units = number * 1000 / thousandths + 0.5;
+	return units * thousandths < (double)UINT64_MAX ? (uint64_t)units * thousandths : UINT64_MAX;
+}
+
 /* Without zeros at the end; not printf, whose point a locale changes. */
 static void put_thousandths(struct buf *out, uint64_t thousandths)
 {
@@ -88,7 +95,7 @@ void plot_scale_put(struct buf *out, enum metric_unit unit, enum metric_kind kin
 {
 	struct shown_unit shown = unit_of(unit, kind, scale->top);
 
-	put_thousandths(out, (uint64_t)(line * scale->step / shown.size * 1000 + 0.5));
+	put_thousandths(out, round_thousandths(line * scale->step / shown.size, 1));
 	if (line)
 		buf_puts(out, shown.name);
 }
@@ -102,8 +109,7 @@ void plot_value_put(struct buf *out, enum metric_unit unit, enum metric_kind kin
 			: number >= 100                         ? 1000
 			: number >= 10                          ? 100
 								: 10;
-	uint64_t thousandths = (uint64_t)(number * 1000 / keep + 0.5) * keep;
 
-	put_thousandths(out, thousandths);
+	put_thousandths(out, round_thousandths(number, keep));
 	buf_puts(out, shown.name);
 }

@@ -75,7 +75,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(g_markup_parse_context_parse(context, out.data, (gssize)out.len, NULL));
 	CHECK(g_markup_parse_context_end_parse(context, NULL));
 	g_markup_parse_context_free(context);
-	CHECK(!memchr(out.data, 0, out.len) && !memmem(out.data, out.len, "nan", 3) &&
-		!memmem(out.data, out.len, "inf", 3));
+	CHECK(!memchr(out.data, 0, out.len));
 	return 0;
 }

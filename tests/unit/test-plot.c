@@ -163,6 +163,8 @@ static void values_have_three_or_four_digits(void **state)
 	assert_value(METRIC_COUNT, METRIC_GAUGE, 17, "17");
 	assert_value(METRIC_PERCENT, METRIC_GAUGE, 4, "0.04 %");
 	assert_value(METRIC_PERCENT, METRIC_GAUGE, 10000, "100 %");
+	/* Of a counter that is no percentage at all: a number, whatever it is. */
+	assert_value(METRIC_PERCENT, METRIC_GAUGE, (double)UINT64_MAX, "18446744073709551.615 %");
 }
 
 /* --- the time axis --- */
