@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/manual.h"
 #include "fs/options.h"
 #include "fs/serve.h"
 
@@ -12,6 +13,7 @@ static const struct command commands[] = {
 #include "fs/commands.def"
 #undef COMMAND
 	{ "serve", "", NULL, serve_main },
+	{ "complete", "WORD...", NULL, command_complete },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
@@ -32,18 +34,31 @@ int command_usage(const char *name)
 	return EXIT_USAGE;
 }
 
-void command_help(void)
+const struct command *command_at(size_t i)
 {
-	struct buf options = BUF_INIT;
+	return i < N_COMMANDS ? &commands[i] : NULL;
+}
 
-	options_help(&options);
-	printf("usage: memfs COMMAND ...\n\nThe memory of machines, as files.\n\n");
+static void put_help(struct buf *out)
+{
+	buf_puts(out, "usage: memfs COMMAND ...\n\nThe memory of machines, as files.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (commands[i].doc)
-			printf("  memfs %s %s\n      %s\n", commands[i].name, commands[i].arguments,
+			buf_printf(out, "  memfs %s %s\n      %s\n", commands[i].name, commands[i].arguments,
 				commands[i].doc);
 	}
-	printf("\noptions of mount, with what they are if not given:\n%.*s\n  memfs --help, memfs --version\n",
-		(int)options.len, options.data ? options.data : "");
-	buf_deinit(&options);
+	buf_puts(out, "\noptions of mount, with what they are if not given:\n");
+	options_help(out);
+	buf_puts(out, "\n  memfs --help, memfs --version\n");
+}
+
+int command_help(bool man)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	if (man)
+		manual_put_program(&text);
+	else
+		put_help(&text);
+	return buf_error(&text) || fwrite(text.data, 1, text.len, stdout) != text.len;
 }

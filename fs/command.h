@@ -2,6 +2,9 @@
 /* The commands of commands.def. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct command {
 	const char *name;
 	const char *arguments;             /* for --help */
@@ -16,11 +19,23 @@ enum { EXIT_USAGE = 2 };
 #include "fs/commands.def"
 #undef COMMAND
 
+/*
+ * For completion in shells: what the last of the words after `memfs` can become, a line each. A line
+ * ":directories TEXT" says that a directory may follow TEXT, with which the word begins.
+ */
+int command_complete(int argc, char **argv);
+
+/* mount.memfs, with the name it was called by in argv[0]; returns an exit status of mount(8). */
+int command_mount_helper(int argc, char **argv);
+
 /* The command of that name; NULL where there is none. */
 const struct command *command_find(const char *name);
 
 /* Says on standard error how the command is called; returns EXIT_USAGE. */
 int command_usage(const char *name);
 
-/* Says on standard output what there is. */
-void command_help(void);
+/* The commands in their order, those that are not for people among them; NULL behind the last. */
+const struct command *command_at(size_t i);
+
+/* Says on standard output what there is, or the page memfs(1); returns an exit status. */
+int command_help(bool man);

@@ -10,6 +10,7 @@
 
 #include "fs/command.h"
 #include "fs/fuse.h"
+#include "fs/manual.h"
 #include "fs/nodes/nodes.h"
 #include "fs/tree.h"
 #include "schema/base/cleanup.h"
@@ -108,14 +109,19 @@ int command_tree(int argc, char **argv)
 	CLEANUP_FREE struct tree *tree = calloc(1, sizeof(*tree));
 	CLEANUP_BUF struct buf text = BUF_INIT;
 
-	if (argc > 1 || (argc && strcmp(argv[0], "--markdown") != 0))
+	bool markdown = argc == 1 && !strcmp(argv[0], "--markdown"),
+	     man = argc == 1 && !strcmp(argv[0], "--man");
+
+	if (argc && !markdown && !man)
 		return command_usage("tree");
 	if (!tree || tree_init(tree, &root_node)) {
 		fprintf(stderr, "memfs: a row of the tree breaks a rule\n");
 		return 1;
 	}
-	if (argc) {
+	if (markdown) {
 		tree_markdown(tree, &text);
+	} else if (man) {
+		manual_put_tree(tree, &text);
 	} else {
 		for (uint16_t row = 1; row < tree->first_twin; row++) {
 			tree_pattern(tree, row, &text);

@@ -3,6 +3,8 @@
  * memfs: the memory of machines, as files.
  *
  *   commands.def, command*.c, options.c   what people call, and what they can say with it
+ *   manual.c              the manual pages
+ *   notify.c              the service manager that waits for the mount
  *   supervisor*.c         `memfs mount`: holds the mount, keeps the others running
  *   serve.c               `memfs serve`: answers the mount
  *   node.h, tree*.c       a mounted file is a row of a table; lookup, listing, documentation over all tables
@@ -17,6 +19,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +36,22 @@ static void open_standard_fds(void)
 	}
 }
 
+/* mount(8) calls a link of this name. */
+static bool is_mount_helper(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return !strcmp(slash ? slash + 1 : path, "mount.memfs");
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = argc >= 2 ? command_find(argv[1]) : NULL;
 
 	open_standard_fds();
-	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		command_help();
-		return 0;
-	}
+	if (argc && is_mount_helper(argv[0]))
+		return command_mount_helper(argc, argv);
+	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return command_help(argc >= 3 && !strcmp(argv[2], "--man"));
 	if (argc >= 2 && !strcmp(argv[1], "--version")) {
 		printf("memfs %s\n", MEMFS_VERSION);
 		return 0;

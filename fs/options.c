@@ -14,7 +14,7 @@
 #include "schema/base/cleanup.h"
 #include "schema/base/num.h"
 
-enum kind { TEXT, NUMBER, FLAG };
+enum kind { TEXT, DIRECTORY, NUMBER, FLAG };
 
 static const struct option_row {
 	const char *name;
@@ -25,10 +25,12 @@ static const struct option_row {
 } rows[] = {
 	{ "node", TEXT, offsetof(struct options, node), 0, 0,
 		"name of this node in the mount (the host name)" },
-	{ "state", TEXT, offsetof(struct options, state), 0, 0, "directory of the history (/var/lib/memfs)" },
-	{ "run", TEXT, offsetof(struct options, run), 0, 0,
+	{ "state", DIRECTORY, offsetof(struct options, state), 0, 0,
+		"directory of the history (/var/lib/memfs)" },
+	{ "run", DIRECTORY, offsetof(struct options, run), 0, 0,
 		"directory of sockets and the live session (/run/memfs)" },
-	{ "proc", TEXT, offsetof(struct options, proc), 0, 0, "directory that holds proc/ and sys/ (/)" },
+	{ "proc", DIRECTORY, offsetof(struct options, proc), 0, 0,
+		"directory that holds proc/ and sys/ (/)" },
 	{ "single", FLAG, offsetof(struct options, single), 0, 0,
 		"one FUSE session instead of two: slower, no links" },
 	{ "freshness_ms", NUMBER, offsetof(struct options, freshness_ms), 10, 60000,
@@ -42,8 +44,14 @@ static const struct option_row {
 	{ "owner_uid", NUMBER, offsetof(struct options, owner_uid), 0, UINT_MAX, NULL },
 	{ "owner_gid", NUMBER, offsetof(struct options, owner_gid), 0, UINT_MAX, NULL },
 	{ "id", TEXT, offsetof(struct options, id), 0, 0, NULL },
+	{ "source", TEXT, offsetof(struct options, source), 0, 0, NULL },
 };
 enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
+
+static bool is_text(const struct option_row *row)
+{
+	return row->kind == TEXT || row->kind == DIRECTORY;
+}
 
 static void *member(const struct options *options, const struct option_row *row)
 {
@@ -69,6 +77,7 @@ static int set_row(struct options *options, const struct option_row *row, const 
 		*(unsigned *)member(options, row) = (unsigned)number;
 		return 0;
 	case TEXT:
+	case DIRECTORY:
 		break;
 	}
 	if (!value || !*value)
@@ -81,16 +90,28 @@ static int set_row(struct options *options, const struct option_row *row, const 
 	return 0;
 }
 
+static const struct option_row *find_row(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (strlen(rows[i].name) == len && !memcmp(rows[i].name, name, len))
+			return &rows[i];
+	}
+	return NULL;
+}
+
+bool options_has(const char *name, size_t len)
+{
+	return find_row(name, len) != NULL;
+}
+
 int options_set(struct options *options, const char *text, struct err *err)
 {
 	const char *equals = strchr(text, '=');
 	size_t n = equals ? (size_t)(equals - text) : strlen(text);
+	const struct option_row *row = find_row(text, n);
 
-	for (size_t i = 0; i < N_ROWS; i++) {
-		if (strlen(rows[i].name) == n && !memcmp(rows[i].name, text, n))
-			return set_row(options, &rows[i], equals ? equals + 1 : NULL, err);
-	}
-	return err_set(err, EINVAL, "there is no option `%.*s`", (int)n, text);
+	return row ? set_row(options, row, equals ? equals + 1 : NULL, err)
+		   : err_set(err, EINVAL, "there is no option `%.*s`", (int)n, text);
 }
 
 int options_set_all(struct options *options, const char *text, struct err *err)
@@ -245,18 +266,27 @@ void options_put(const struct options *options, struct buf *out)
 {
 	for (size_t i = 0; i < N_ROWS; i++) {
 		const void *value = member(options, &rows[i]);
-		bool set = rows[i].kind == TEXT   ? *(char *const *)value != NULL
+		bool set = is_text(&rows[i])      ? *(char *const *)value != NULL
 			   : rows[i].kind == FLAG ? *(const bool *)value
 						  : *(const unsigned *)value || !rows[i].min;
 		if (!set)
 			continue;
 		buf_puts(out, rows[i].name);
-		if (rows[i].kind == TEXT)
+		if (is_text(&rows[i]))
 			buf_printf(out, "=%s", *(char *const *)value);
 		else if (rows[i].kind == NUMBER)
 			buf_printf(out, "=%u", *(const unsigned *)value);
 		buf_putc(out, 0);
 	}
+}
+
+bool options_describe(size_t i, struct option_info *ret)
+{
+	if (i >= N_ROWS || !rows[i].doc) /* what is not for people stands behind */
+		return false;
+	*ret = (struct option_info) { rows[i].name, rows[i].doc, rows[i].kind != FLAG,
+		rows[i].kind == DIRECTORY };
+	return true;
 }
 
 void options_help(struct buf *out)
@@ -271,7 +301,7 @@ void options_help(struct buf *out)
 void options_deinit(struct options *options)
 {
 	for (size_t i = 0; i < N_ROWS; i++) {
-		if (rows[i].kind == TEXT)
+		if (is_text(&rows[i]))
 			free(*(char **)member(options, &rows[i]));
 	}
 	*options = OPTIONS_INIT;

@@ -3,18 +3,20 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "schema/base/buf.h"
 #include "schema/base/err.h"
 
 struct options {
-	char *dir;   /* mount point, absolute */
-	char *run;   /* sockets, the live session */
-	char *state; /* history, id */
-	char *proc;  /* the root of proc/ and sys/ */
-	char *node;  /* name in the mount */
-	char *host;  /* host name */
-	char *id;    /* uuid of the node */
+	char *dir;    /* mount point, absolute */
+	char *run;    /* sockets, the live session */
+	char *state;  /* history, id */
+	char *proc;   /* the root of proc/ and sys/ */
+	char *node;   /* name in the mount */
+	char *host;   /* host name */
+	char *id;     /* uuid of the node */
+	char *source; /* what the mount is called in the kernel's list; NULL: as the node */
 	bool single;
 	unsigned freshness_ms;         /* 0: the node's setting */
 	unsigned interval_ms;          /* 0: the node's setting */
@@ -37,6 +39,18 @@ int options_finish(struct options *options, const char *dir, struct err *err);
 
 /* Each option that is set as `name=value`, NUL-terminated one after the other: arguments for serve. */
 void options_put(const struct options *options, struct buf *out);
+
+/* Whether there is an option of that name. */
+bool options_has(const char *name, size_t len);
+
+/* What people can give, for help, manual and completion. */
+struct option_info {
+	const char *name, *doc;
+	bool takes_value, is_directory;
+};
+
+/* The option of number i; false behind the last. */
+bool options_describe(size_t i, struct option_info *ret);
 
 /* The names with a line each, for --help. */
 void options_help(struct buf *out);

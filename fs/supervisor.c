@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "fs/fuse.h"
+#include "fs/notify.h"
 #include "fs/serve.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
@@ -33,8 +35,15 @@ enum {
 	FIRST_FAILURES = 5, /* at the start: then it is no use */
 };
 
+/* "+", or the reason why not. */
 static void tell(struct supervisor *supervisor, const char *text)
 {
+	char status[ERR_REASON_MAX + 16];
+
+	if (supervisor->ready_is_manager) {
+		snprintf(status, sizeof(status), *text == '+' ? "READY=1" : "STATUS=%s", text);
+		text = status;
+	}
 	if (supervisor->ready >= 0 && write(supervisor->ready, text, strlen(text)) < 0) {
 		/* Nobody waits any more. */
 	}
@@ -381,7 +390,8 @@ int supervise(const struct options *options, int ready_fd)
 		.epoll = -1,
 		.signals = -1,
 		.timer = -1,
-		.ready = ready_fd,
+		.ready = ready_fd >= 0 ? ready_fd : notify_open(),
+		.ready_is_manager = ready_fd < 0,
 	};
 	if (begin(supervisor, &err)) {
 		log_error("%s", err.reason);

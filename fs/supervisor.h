@@ -57,15 +57,16 @@ struct supervisor {
 	struct child serve, collector;
 	struct lingering lingering[LINGERING_MAX];
 	unsigned n_lingering;
-	int epoll, signals, timer, ready; /* ready: pipe to whoever waits for the mount; -1 told */
+	int epoll, signals, timer, ready; /* ready: to whoever waits for the mount; -1 told */
+	bool ready_is_manager;            /* that is a service manager, which has words of its own */
 	bool left_mount; /* a predecessor in this run directory had the same mount: it may be dying still */
 	bool stopping, unmounted, remount;
 	int exit_status;
 };
 
 /*
- * Runs until the mount ends. ready_fd: gets one byte when the tree answers, or the reason of a failure.
- * Returns an exit status.
+ * Runs until the mount ends. ready_fd: gets one byte when the tree answers, or the reason of a failure; -1:
+ * the service manager is told, where there is one. Returns an exit status.
  */
 int supervise(const struct options *options, int ready_fd);
 

@@ -72,11 +72,15 @@ static int read_or_make_id(struct options *options, struct err *err)
 	return options->id ? 0 : err_set(err, ENOMEM, "no memory");
 }
 
-/* The program itself, and the collector beside it, or where it is installed. */
+/* The program itself, and the collector: beside it as built, or where it is installed. */
 static int open_programs(struct supervisor *supervisor, struct err *err)
 {
-	static const char *const installed[] = { "/usr/local/bin", "/usr/bin", "/usr/local/sbin",
-		"/usr/sbin" };
+	/* From the directory of memfs; then where another prefix may have it. */
+	static const struct {
+		bool beside;
+		const char *path;
+	} places[] = { { true, "/memfs-collector" }, { true, "/../libexec/memfs-collector" },
+		{ false, "/usr/local/libexec/memfs-collector" }, { false, "/usr/libexec/memfs-collector" } };
 	char path[PATH_MAX], collector[PATH_MAX + 32];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
@@ -85,10 +89,8 @@ static int open_programs(struct supervisor *supervisor, struct err *err)
 		return err_set(err, errno, "/proc/self/exe: %s", strerror(errno));
 	path[n] = 0;
 	*strrchr(path, '/') = 0;
-	snprintf(collector, sizeof(collector), "%s/memfs-collector", path);
-	supervisor->collector_exe = open(collector, O_PATH | O_CLOEXEC);
-	for (size_t i = 0; supervisor->collector_exe < 0 && i < sizeof(installed) / sizeof(*installed); i++) {
-		snprintf(collector, sizeof(collector), "%s/memfs-collector", installed[i]);
+	for (size_t i = 0; supervisor->collector_exe < 0 && i < sizeof(places) / sizeof(*places); i++) {
+		snprintf(collector, sizeof(collector), "%s%s", places[i].beside ? path : "", places[i].path);
 		supervisor->collector_exe = open(collector, O_PATH | O_CLOEXEC);
 	}
 	return supervisor->collector_exe < 0
@@ -259,8 +261,8 @@ int place_mount(struct supervisor *supervisor, struct err *err)
 			strerror(-supervisor->keep_fd));
 	if (!options->single && (r = mount_live(supervisor, err)))
 		return r;
-	r = fuse_mount_door(options->dir, options->single ? DOOR_SINGLE : DOOR_MAIN, options->node,
-		!geteuid(), &supervisor->main_fd, err);
+	r = fuse_mount_door(options->dir, options->single ? DOOR_SINGLE : DOOR_MAIN,
+		options->source ? options->source : options->node, !geteuid(), &supervisor->main_fd, err);
 	return r ? r : record_init(supervisor, err);
 }
 

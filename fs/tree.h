@@ -84,6 +84,12 @@ void tree_path(const struct tree *tree, struct view *view, const struct place *p
 /* The path as in documentation: "nodes/NODE/PID/rss". */
 void tree_pattern(const struct tree *tree, uint16_t row, struct buf *out);
 
+/* The name of a row as in documentation: "rss", "stat[.json]", "PID/". */
+void tree_put_name(const struct node *node, struct buf *out);
+
+/* "A" ... "D", "dir", "link". */
+const char *tree_class_letter(enum node_class class);
+
 /* The contract of the whole tree as Markdown: docs/tree.md. */
 void tree_markdown(const struct tree *tree, struct buf *out);
 

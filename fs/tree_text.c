@@ -22,6 +22,20 @@ static const char *shown_name(const struct node *node)
 	return node->name ? node->name : node->shown;
 }
 
+const char *tree_class_letter(enum node_class class)
+{
+	return class_text[class].letter;
+}
+
+void tree_put_name(const struct node *node, struct buf *out)
+{
+	buf_puts(out, shown_name(node));
+	if (node->class == NODE_DIR)
+		buf_putc(out, '/');
+	if (node->form != FORM_PLAIN)
+		buf_puts(out, "[" TWIN_SUFFIX "]");
+}
+
 void tree_pattern(const struct tree *tree, uint16_t row, struct buf *out)
 {
 	if (!row)
@@ -50,11 +64,10 @@ void tree_markdown(const struct tree *tree, struct buf *out)
 		buf_puts(out, "\n\n| name | class | mode | unit | what |\n|---|---|---|---|---|\n");
 		for (uint16_t i = 0; i < row->n_children; i++) {
 			const struct node *child = tree->row[row->first_child + i].node;
-			buf_printf(out, "| %s%s%s | %s | %04o | %s | %s%s |\n", shown_name(child),
-				child->class == NODE_DIR ? "/" : "",
-				child->form == FORM_PLAIN ? "" : "[" TWIN_SUFFIX "]",
-				class_text[child->class].letter, (unsigned)child->mode,
-				child->unit ? child->unit : "", child->doc,
+			buf_puts(out, "| ");
+			tree_put_name(child, out);
+			buf_printf(out, " | %s | %04o | %s | %s%s |\n", class_text[child->class].letter,
+				(unsigned)child->mode, child->unit ? child->unit : "", child->doc,
 				child->hidden ? " (found by name, not listed)" : "");
 		}
 	}

@@ -1,22 +1,31 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# docs/tree.md is what the compiled table of nodes prints; refresh it with `memfs tree --markdown >docs/tree.md`.
+# docs/tree.md and the manual pages are what the compiled tables print; refresh them with `memfs ARGUMENTS >FILE`.
 # shellcheck source=tests/lint/common.inc
 . "$(dirname "$0")/common.inc"
 
+# fresh FILE ARGUMENT...: complains about FILE where it is not what memfs prints with these arguments.
+fresh() {
+	file=$1
+	shift
+	"$BUILD/memfs" "$@" >"$scratch/fresh" 2>"$scratch/error" || { sed "s|^|$BUILD/memfs:0: |" "$scratch/error"; return; }
+	[ -f "$file" ] || { echo "$file:1: is not there; memfs $* prints it"; return; }
+	diff -U0 "$file" "$scratch/fresh" >"$scratch/diff" ||
+		sed -nE "s|^@@ -([0-9]+).*|$file:\\1: is not what memfs $* prints|p" "$scratch/diff"
+}
+
 check() {
-	"$BUILD/memfs" tree --markdown >"$scratch/tree.md" 2>"$scratch/error" || { sed "s|^|$BUILD/memfs:0: |" "$scratch/error"; return; }
-	[ -f docs/tree.md ] || { echo 'docs/tree.md:1: is not there; memfs tree --markdown prints it'; return; }
-	diff -U0 docs/tree.md "$scratch/tree.md" >"$scratch/diff" ||
-		sed -nE 's/^@@ -([0-9]+).*/docs\/tree.md:\1: is not what memfs tree --markdown prints/p' "$scratch/diff"
+	fresh docs/tree.md tree --markdown
+	fresh docs/man/memfs.5 tree --man
+	fresh docs/man/memfs.1 --help --man
 }
 
 sample() {
-	mkdir docs build
-	printf 'one\ntwo\n' >docs/tree.md
+	mkdir -p docs/man build
+	printf 'one\ntwo\n' | tee docs/tree.md >docs/man/memfs.1
 	printf '#!/bin/sh\nprintf "one\\n2\\n"\n' >build/memfs
 	chmod +x build/memfs
-	echo docs/tree.md:2:
+	printf '%s\n' docs/tree.md:2: docs/man/memfs.5:1: docs/man/memfs.1:2:
 }
 
 lint
