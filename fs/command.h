@@ -19,10 +19,8 @@ enum { EXIT_USAGE = 2 };
 #include "fs/commands.def"
 #undef COMMAND
 
-/*
- * For completion in shells: what the last of the words after `memfs` can become, a line each. A line
- * ":directories TEXT" says that a directory may follow TEXT, with which the word begins.
- */
+/* For completion in shells: says what the last of the words after `memfs` can become, as fs/complete.h has
+ * it. */
 int command_complete(int argc, char **argv);
 
 /* mount.memfs, with the name it was called by in argv[0]; returns an exit status of mount(8). */

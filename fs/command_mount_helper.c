@@ -59,6 +59,19 @@ static int take_options(const char *list, bool sloppy, struct buf *ours)
 	return 0;
 }
 
+/* Whether memfs takes the options. */
+static int check(const char *list)
+{
+	struct options options = OPTIONS_INIT;
+	struct err err = { 0 };
+	int r = options_set_all(&options, list, &err);
+
+	options_deinit(&options);
+	if (r)
+		fprintf(stderr, "mount.memfs: %s\n", err.reason);
+	return r ? MOUNT_EXIT_USAGE : 0;
+}
+
 static int usage(void)
 {
 	fprintf(stderr,
@@ -109,7 +122,7 @@ int command_mount_helper(int argc, char **argv)
 	if (buf_error(&options))
 		return MOUNT_EXIT_FAILED;
 	if (fake)
-		return 0;
+		return check(options.data);
 	char flag[] = "-o", *mount_argv[] = { flag, options.data, (char *)(uintptr_t)words[1], NULL };
 	int status = command_mount(3, mount_argv);
 	return !status ? 0 : status == EXIT_USAGE ? MOUNT_EXIT_USAGE : MOUNT_EXIT_FAILED;

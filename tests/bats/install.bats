@@ -112,6 +112,8 @@ in_namespace() {
 	# -f does everything but mount, -s passes over what is not known.
 	run -0 "$helper" memfs "$MNT" -f -o "$OPTIONS"
 	run ! mountpoint -q "$MNT"
+	run -1 "$helper" memfs "$MNT" -f -o colour=red
+	assert_output --partial colour
 	run -0 "$helper" memfs "$MNT" -s -n -v -o "rw,colour=red,$OPTIONS" 3>&-
 	mountpoint -q "$MNT"
 }
