@@ -11,25 +11,7 @@
 #include "schema/board.h"
 #include "schema/metrics.h"
 
-/* The columns of a process's history, counted when this is compiled. FILE hides stdio's type up to its undef.
- */
-#define FILE    METRIC_FILE
-#define STAT    METRIC_STAT
-#define HISTORY METRIC_HISTORY
-#define RATE    METRIC_RATE
-#define SYSTEM(...)
-#define PROCESS(id, name, unit, kind, source, key, where, doc) +(((where)&METRIC_HISTORY) / METRIC_HISTORY)
-enum {
-	LIVE_COLUMNS = 0
-#include "schema/metrics.def"
-};
-#undef PROCESS
-#undef SYSTEM
-#undef RATE
-#undef HISTORY
-#undef STAT
-#undef FILE
-
+enum { LIVE_COLUMNS = N_PROCESS_COLUMNS };
 enum { LIVE_NONE = UINT32_MAX };
 
 struct live {

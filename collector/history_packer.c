@@ -50,7 +50,7 @@ void packer_ready(struct packer *packer, size_t *ret_bad)
 }
 
 bool packer_next(struct packer *packer, unsigned node_columns, unsigned process_columns, int64_t *ret_subject,
-	struct pack_minute *ret_minute)
+	struct pack_minute *ret_minute, bool *ret_alive)
 {
 	struct pack_follow follow = { .subject = INT64_MAX };
 
@@ -79,5 +79,6 @@ bool packer_next(struct packer *packer, unsigned node_columns, unsigned process_
 			pack_minute_set(ret_minute, tick->second, follow.present, follow.value);
 	}
 	*ret_subject = follow.subject;
+	*ret_alive = follow.alive;
 	return true;
 }

@@ -38,7 +38,8 @@ void packer_ready(struct packer *packer, size_t *ret_bad);
 
 /*
  * The next subject, ascending, and its samples; a minute without samples is possible (born and gone between
- * two). False where there is none left. node_columns and process_columns: of subject 0, of all others.
+ * two). *ret_alive: it was there in the last tick. False where there is none left. node_columns and
+ * process_columns: of subject 0, of all others.
  */
 bool packer_next(struct packer *packer, unsigned node_columns, unsigned process_columns, int64_t *ret_subject,
-	struct pack_minute *ret_minute);
+	struct pack_minute *ret_minute, bool *ret_alive);

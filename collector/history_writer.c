@@ -18,7 +18,12 @@ void writer_init(struct writer *writer, const char *state_dir, const char *boot_
 	};
 	live_init(&writer->live);
 	packer_init(&writer->packer);
+	chain_init(&writer->minutes, LEVEL_MINUTES);
+	chain_init(&writer->hours, LEVEL_HOURS);
 	settings_init(&writer->settings);
+	struct level_columns columns;
+	level_columns_init(&columns, &system_metrics);
+	writer->node_counters = columns.counters;
 	writer->node_columns = history_columns(&system_metrics);
 	writer->process_columns = history_columns(&process_metrics);
 	for (unsigned i = 0; i < writer->node_columns; i++)
@@ -32,6 +37,9 @@ void writer_deinit(struct writer *writer)
 	writer_close(writer);
 	live_deinit(&writer->live);
 	packer_deinit(&writer->packer);
+	chain_deinit(&writer->minutes);
+	chain_deinit(&writer->hours);
+	free(writer->hour_subject);
 	free(writer->touched);
 	free(writer->ended);
 	buf_deinit(&writer->blob);
@@ -108,7 +116,7 @@ int writer_open(struct writer *writer, struct err *err)
 	/* From here on they are known; should the database be replaced, the new one gets them. */
 	writer->settings_pending = true;
 	writer->first_tick = true;
-	writer->retention_due = true;
+	writer->retention_due = writer->hours_due = true;
 	return 0;
 }
 
@@ -117,7 +125,10 @@ void writer_close(struct writer *writer)
 	store_close(writer->store);
 	writer->store = NULL;
 	packer_deinit(&writer->packer);
-	writer->packing = false;
+	writer->packing = writer->summing = false;
+	/* The next one may be another. */
+	chain_break(&writer->minutes);
+	chain_break(&writer->hours);
 	writer->open_seq = 0;
 	writer->n_ended = writer->n_ended_before = 0;
 	writer_skip(writer);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "collector/history.h"
+#include "collector/history_chain.h"
 #include "collector/history_live.h"
 #include "collector/history_packer.h"
 #include "schema/store.h"
@@ -61,6 +62,17 @@ struct writer {
 	struct packer packer;
 	bool packing, minute_is_new;
 	int64_t packing_minute, packing_last_seq;
+
+	/* Minutes and hours as rows. */
+	struct chain minutes, hours;
+	uint64_t node_counters;       /* columns of the node */
+	struct level_row node_minute; /* the node's row of the minute being packed */
+	struct level_row node_hour;   /* and of the hour being summed */
+	bool hours_due, summing;
+	int64_t hour;
+	int64_t *hour_subject; /* those of the hour, ascending */
+	size_t n_hour, hour_cap, at_hour;
+
 	bool retention_due;
 	int64_t retention_ns, shorten_ns; /* monotonic: when each was last done */
 };

@@ -16,3 +16,14 @@ SELECT subject FROM minute WHERE length(samples) = 0
 SELECT seq FROM journal WHERE length(tick) = 0
 -- name: one_state
 SELECT 0 WHERE (SELECT count(*) FROM state) <> 1
+-- name: process_minute_of_nobody
+SELECT DISTINCT subject FROM process_minute WHERE subject NOT IN (SELECT id FROM subject)
+-- name: process_hour_of_nobody
+SELECT DISTINCT subject FROM process_hour WHERE subject NOT IN (SELECT id FROM subject)
+-- name: since_is_not_later
+SELECT minute FROM node_minute WHERE since > minute UNION ALL SELECT hour FROM node_hour WHERE since > hour
+-- name: minute_without_an_hour
+SELECT minute FROM node_minute WHERE (minute + 60000000000) / 60 - 1000000000 NOT IN
+(SELECT hour FROM node_hour UNION ALL SELECT hour FROM open_hour)
+-- name: three_levels
+SELECT 0 WHERE (SELECT count(*) FROM level) <> 3

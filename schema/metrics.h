@@ -129,6 +129,23 @@ enum {
 };
 #undef SYSTEM
 #undef PROCESS
+/* Columns of the history, in the order of the list. */
+#define PROCESS(id, name, unit, kind, source, key, where, doc) +(((where)&METRIC_HISTORY) / METRIC_HISTORY)
+#define SYSTEM(...)
+enum {
+	N_PROCESS_COLUMNS = 0
+#include "schema/metrics.def"
+};
+#undef SYSTEM
+#undef PROCESS
+#define SYSTEM(id, name, unit, kind, source, key, where, doc) +(((where)&METRIC_HISTORY) / METRIC_HISTORY)
+#define PROCESS(...)
+enum {
+	N_SYSTEM_COLUMNS = 0
+#include "schema/metrics.def"
+};
+#undef SYSTEM
+#undef PROCESS
 #undef FILE
 #undef STAT
 #undef HISTORY

@@ -57,6 +57,10 @@ WHERE end_s = 0 AND boot = ?1
 -- name: get_subject
 SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject WHERE id = ?1
 
+-- name: each_subject
+SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject
+WHERE id > 0 AND (?1 IS NULL OR pid = ?1) AND (?2 IS NULL OR comm = ?2) AND (end_s = 0 OR end_s >= ?3) ORDER BY id
+
 -- name: put_journal
 INSERT INTO journal (time_ns, tick) VALUES (?1, ?2)
 -- name: each_journal
@@ -75,6 +79,8 @@ ON CONFLICT (subject, minute) DO UPDATE SET samples = excluded.samples
 SELECT minute, samples FROM minute WHERE subject = ?1 AND minute BETWEEN ?2 AND ?3 ORDER BY minute
 -- name: has_minute
 SELECT 1 FROM minute INDEXED BY minute_by_age WHERE minute = ?1 LIMIT 1
+-- name: has_unit
+SELECT 1 FROM node_minute WHERE minute = ?1
 -- name: oldest_minute
 SELECT min(minute) FROM minute INDEXED BY minute_by_age
 
@@ -85,15 +91,99 @@ SELECT name, value FROM setting ORDER BY name
 -- name: put_metric
 INSERT INTO metric (scope, place, name) VALUES (?1, ?2, ?3) ON CONFLICT (scope, place) DO UPDATE SET name = excluded.name
 
--- name: expire_minutes
+-- Levels. {node_names} and its like are the columns of metrics.def; see store_statement.
+-- name: each_column
+SELECT name FROM pragma_table_info(?1)
+-- name: add_column
+ALTER TABLE {table} ADD COLUMN {column} INTEGER
+
+-- name: put_node_minute
+INSERT OR REPLACE INTO node_minute (minute, samples, since{node_names}) VALUES (?1, ?2, ?3{node_marks})
+-- name: put_node_hour
+INSERT OR REPLACE INTO node_hour (hour, samples, since{node_names}) VALUES (?1, ?2, ?3{node_marks})
+-- name: put_process_minute
+INSERT OR REPLACE INTO process_minute (minute, samples, ended, subject{process_names}) VALUES (?1, ?2, ?3, ?4{process_marks})
+-- name: put_process_hour
+INSERT OR REPLACE INTO process_hour (hour, samples, ended, subject{process_names}) VALUES (?1, ?2, ?3, ?4{process_marks})
+-- name: each_node_minute
+SELECT minute, samples, since{node_names} FROM node_minute WHERE minute BETWEEN ?1 AND ?2 ORDER BY minute
+-- name: each_node_hour
+SELECT hour, samples, since{node_names} FROM node_hour WHERE hour BETWEEN ?1 AND ?2 ORDER BY hour
+-- name: each_unit_minute
+SELECT minute, samples, since FROM node_minute WHERE minute BETWEEN ?1 AND ?2 ORDER BY minute
+-- name: each_unit_hour
+SELECT hour, samples, since FROM node_hour WHERE hour BETWEEN ?1 AND ?2 ORDER BY hour
+-- name: each_process_minute
+SELECT minute, samples, ended{process_names} FROM process_minute
+WHERE subject = ?3 AND minute BETWEEN ?1 AND ?2 ORDER BY minute
+-- name: each_process_hour
+SELECT hour, samples, ended{process_names} FROM process_hour
+WHERE subject = ?3 AND hour BETWEEN ?1 AND ?2 ORDER BY hour
+-- name: last_process_minute
+SELECT minute, samples, ended{process_names} FROM process_minute
+WHERE subject = ?3 AND minute BETWEEN ?1 AND ?2 ORDER BY minute DESC LIMIT 1
+-- name: last_process_hour
+SELECT hour, samples, ended{process_names} FROM process_hour
+WHERE subject = ?3 AND hour BETWEEN ?1 AND ?2 ORDER BY hour DESC LIMIT 1
+-- name: each_subject_of_seconds
+SELECT subject, minute FROM minute INDEXED BY minute_by_age WHERE minute BETWEEN ?1 AND ?2
+-- name: each_subject_of_minutes
+SELECT subject, minute FROM process_minute INDEXED BY process_minute_by_age WHERE minute BETWEEN ?1 AND ?2
+-- name: each_subject_of_hours
+SELECT subject, hour FROM process_hour INDEXED BY process_hour_by_age WHERE hour BETWEEN ?1 AND ?2
+-- name: anchor_minute
+UPDATE node_minute SET since = ?1 WHERE minute >= ?1 AND since < ?1
+-- name: anchor_hour
+UPDATE node_hour SET since = ?1 WHERE hour >= ?1 AND since < ?1
+
+-- name: put_open_hour
+INSERT OR IGNORE INTO open_hour (hour) VALUES (?1)
+-- name: delete_node_hour
+DELETE FROM node_hour WHERE hour = ?1
+-- name: delete_open_hour
+DELETE FROM open_hour WHERE hour = ?1
+-- name: oldest_open_hour
+SELECT min(hour) FROM open_hour WHERE hour <> ?1
+
+-- name: oldest_node_minute
+SELECT min(minute) FROM node_minute
+-- name: oldest_node_hour
+SELECT min(hour) FROM node_hour
+-- name: newest_minute
+SELECT max(minute) FROM minute WHERE subject = 0
+-- name: newest_node_minute
+SELECT max(minute) FROM node_minute
+-- name: newest_node_hour
+SELECT max(hour) FROM node_hour
+
+-- name: each_level
+SELECT name, rows, bytes FROM level
+-- What goes takes the average of its level with it.
+-- name: count_level
+UPDATE level SET rows = max(rows + ?2 - ?4, 0),
+bytes = CASE WHEN rows + ?2 > ?4 THEN (bytes + ?3) - (bytes + ?3) / (rows + ?2) * ?4 ELSE 0 END WHERE name = ?1
+
+-- name: expire_seconds
 DELETE FROM minute WHERE (subject, minute) IN
 (SELECT subject, minute FROM minute INDEXED BY minute_by_age WHERE minute < ?1 ORDER BY minute, subject LIMIT ?2)
+-- name: expire_minutes
+DELETE FROM process_minute WHERE (subject, minute) IN (SELECT subject, minute FROM process_minute
+INDEXED BY process_minute_by_age WHERE minute < ?1 ORDER BY minute, subject LIMIT ?2)
+-- name: expire_node_minutes
+DELETE FROM node_minute WHERE minute IN (SELECT minute FROM node_minute WHERE minute < ?1 ORDER BY minute LIMIT ?2)
+-- name: expire_hours
+DELETE FROM process_hour WHERE (subject, hour) IN (SELECT subject, hour FROM process_hour
+INDEXED BY process_hour_by_age WHERE hour < ?1 ORDER BY hour, subject LIMIT ?2)
+-- name: expire_node_hours
+DELETE FROM node_hour WHERE hour IN (SELECT hour FROM node_hour WHERE hour < ?1 ORDER BY hour LIMIT ?2)
 -- Not those of whom the journal may still speak.
 -- name: expire_ended_subjects
 DELETE FROM subject WHERE id IN (SELECT id FROM subject AS old INDEXED BY subject_by_end
-WHERE end_s > 0 AND end_s < ?1 * 60
+WHERE end_s > 0 AND end_s < ?1
 AND end_s < (SELECT coalesce(min(time_ns), 9223372036854775807) / 1000000000 FROM journal)
-AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id) LIMIT ?2)
+AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id)
+AND NOT EXISTS (SELECT 1 FROM process_minute AS m WHERE m.subject = old.id)
+AND NOT EXISTS (SELECT 1 FROM process_hour AS h WHERE h.subject = old.id) LIMIT ?2)
 
 -- name: page_count
 PRAGMA page_count

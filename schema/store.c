@@ -2,9 +2,11 @@
 /* Statements, transactions and snapshots: what every noun of the store stands on. */
 #include "schema/store_conn.h"
 #include "queries.h"
+#include "schema/base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static int system_result(int code)
@@ -83,8 +85,13 @@ int store_result(const struct store *store, int rc)
 int store_statement(struct store *store, unsigned query, sqlite3_stmt **ret_statement)
 {
 	if (!store->statement[query]) {
-		int rc = sqlite3_prepare_v3(store->db, query_text[query], -1, SQLITE_PREPARE_PERSISTENT,
-			&store->statement[query], NULL);
+		CLEANUP_BUF struct buf text = BUF_INIT;
+		int e = store_expand(store, query, "", "", &text);
+
+		if (e)
+			return e;
+		int rc = sqlite3_prepare_v3(
+			store->db, text.data, -1, SQLITE_PREPARE_PERSISTENT, &store->statement[query], NULL);
 
 		if (rc != SQLITE_OK) {
 			int r = store_result(store, rc);
@@ -164,11 +171,14 @@ int store_begin(struct store *store)
 
 int store_commit(struct store *store)
 {
-	return store_run(store, QUERY_COMMIT);
+	int r = store_write_counts(store);
+
+	return r ? r : store_run(store, QUERY_COMMIT);
 }
 
 void store_rollback(struct store *store)
 {
+	memset(store->count, 0, sizeof(store->count));
 	/* Many failures have rolled back already. */
 	if (!sqlite3_get_autocommit(store->db))
 		store_run(store, QUERY_ROLLBACK);

@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 #include "schema/base/err.h"
+#include "schema/level.h"
 
-enum { STORE_VERSION = 1 }; /* PRAGMA user_version: the number of migrations */
+enum { STORE_VERSION = 2 }; /* PRAGMA user_version: the number of migrations */
 
 enum store_outcome {
 	STORE_OK = 0,
@@ -26,6 +27,8 @@ enum store_outcome {
 	STORE_FULL = 4,    /* no space on the device, or over the quota: nothing of the transaction is kept */
 	STORE_READ_ONLY = 5, /* the directory or the file cannot be written */
 	STORE_BUSY = 6,      /* another writer holds it */
+	STORE_OLDER =
+		7, /* for a reader: an earlier memfs wrote it, and no writer has brought it up to date */
 };
 
 struct store; /* a connection; one thread at a time */
@@ -49,7 +52,7 @@ static inline int64_t store_minute(int64_t time_ns)
  */
 int store_open_writer(const char *state_dir, struct store **ret_store, struct err *err);
 
-/* Opens for reading. Outcomes: OK ABSENT DAMAGED NEWER. */
+/* Opens for reading. Outcomes: OK ABSENT DAMAGED NEWER OLDER. */
 int store_open_reader(const char *state_dir, struct store **ret_store, struct err *err);
 void store_close(struct store *store); /* takes NULL */
 
@@ -86,6 +89,10 @@ int store_rename_subject(struct store *store, int64_t id, const char *comm, uint
 typedef int store_subject_fn(void *ctx, const struct store_subject *subject);
 /* The processes of a boot that have no end yet. */
 int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn *fn, void *ctx);
+/* The processes of any boot that had not ended before end_s: those of that pid (0: of any) and that name,
+ * escaped (NULL: of any); by age. */
+int store_each_subject(
+	struct store *store, uint32_t pid, const char *comm, int64_t end_s, store_subject_fn *fn, void *ctx);
 /* Hands one subject to fn; ABSENT where there is none of that id. */
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx);
 /* The id of a process of the newest boot. OK or ABSENT. */
@@ -109,9 +116,50 @@ typedef int store_minute_fn(void *ctx, int64_t minute, const void *blob, size_t 
 int store_put_minute(struct store *store, int64_t subject, int64_t minute, const void *blob, size_t len);
 /* Whether anything has a packed minute of that number: OK or ABSENT. */
 int store_has_minute(struct store *store, int64_t minute);
+/* Whether the node has a row of that minute: OK or ABSENT. */
+int store_has_unit(struct store *store, int64_t minute);
 /* Ascending minutes in [from, to]. */
 int store_each_minute(
 	struct store *store, int64_t subject, int64_t from, int64_t to, store_minute_fn *fn, void *ctx);
+
+/* --- minutes and hours as rows; `unit` is the number of one: epoch seconds / 60, / 3600 --- */
+/*
+ * The node has a row for each unit. A process (subject > 0) has one where something changed: it stands for
+ * the units of the node that follow, up to the process's next row, unless `ended`, and as long as their
+ * `since` is not after it.
+ */
+struct store_unit {
+	int64_t unit;
+	int64_t since; /* of the node: the unit, at or before this one, whose rows name every process */
+	struct level_row row;
+};
+typedef int store_level_fn(void *ctx, const struct store_unit *unit);
+/* Replaces what was there. since counts for subject 0. */
+int store_put_level(struct store *store, enum level level, int64_t subject, const struct store_unit *unit);
+/* Its rows in [from, to], ascending. */
+int store_each_level(struct store *store, enum level level, int64_t subject, int64_t from, int64_t to,
+	store_level_fn *fn, void *ctx);
+/* Its last row in [from, to]; ABSENT where there is none. */
+int store_last_level(struct store *store, enum level level, int64_t subject, int64_t from, int64_t to,
+	struct store_unit *ret_unit);
+/* The node's units in [from, to], ascending, without their metrics. */
+int store_each_unit(
+	struct store *store, enum level level, int64_t from, int64_t to, store_level_fn *fn, void *ctx);
+/* Whose rows of which unit there are in [from, to], by unit and subject; of LEVEL_SECONDS the packed minutes,
+ * the node's included. */
+typedef int store_level_subject_fn(void *ctx, int64_t subject, int64_t unit);
+int store_each_level_subject(struct store *store, enum level level, int64_t from, int64_t to,
+	store_level_subject_fn *fn, void *ctx);
+/* Units from `unit` on no longer build on what was before it. */
+int store_anchor_level(struct store *store, enum level level, int64_t unit);
+/* The oldest or newest unit of a level (of LEVEL_SECONDS: minute); ABSENT where there is none. */
+int store_oldest_unit(struct store *store, enum level level, int64_t *ret_unit);
+int store_newest_unit(struct store *store, enum level level, int64_t *ret_unit);
+
+/* Hours whose rows are to be made, from minutes. Opening one deletes the node's row of it. */
+int store_open_hour(struct store *store, int64_t hour);
+int store_oldest_open_hour(struct store *store, int64_t except, int64_t *ret_hour);
+int store_close_hour(struct store *store, int64_t hour);
 
 /* --- settings --- */
 typedef int store_setting_fn(void *ctx, const char *name, const char *value);
@@ -130,11 +178,13 @@ int64_t store_wal_bytes(struct store *store);
 /* The database without its WAL and the pages that are free: what deleting brings down. Negative on failure.
  */
 int64_t store_used_bytes(struct store *store);
-/* Deletes at most `rows` packed minutes older than `minute`, and as many subjects that have none left; stores
- * how many rows went. */
-int store_expire(struct store *store, int64_t minute, int rows, int *ret_deleted);
-/* The oldest packed minute; ABSENT where there is none. */
-int store_oldest_minute(struct store *store, int64_t *ret_minute);
+/* What each level takes on disk, estimated from its rows. */
+int store_level_bytes(struct store *store, int64_t ret_bytes[N_LEVELS]);
+/* Deletes at most `rows` rows of a level older than `unit` (of LEVEL_SECONDS: minute); stores how many went.
+ */
+int store_expire(struct store *store, enum level level, int64_t unit, int rows, int *ret_deleted);
+/* Deletes at most `rows` subjects that ended before end_s and have no row in any level. */
+int store_expire_subjects(struct store *store, int64_t end_s, int rows, int *ret_deleted);
 /* Gives free pages back to the file system; bounded work. */
 int store_tidy(struct store *store);
 /* Moves the WAL into the database and empties it, as far as readers let it: one that holds a snapshot is no

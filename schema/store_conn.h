@@ -5,10 +5,16 @@
 
 #include <sqlite3.h>
 
+#include "schema/base/buf.h"
 #include "schema/store.h"
 
 /* How long the writer waits for a person's sqlite3 shell; ticks queue meanwhile. */
 enum { WRITER_WAITS_MS = 100 };
+
+/* Rows and bytes that the transaction under way adds, and rows that it takes away. */
+struct level_count {
+	int64_t rows, bytes, gone;
+};
 
 struct store {
 	sqlite3 *db;
@@ -17,6 +23,8 @@ struct store {
 	char *path;
 	int lock_fd; /* the directory, held by flock: one writer; -1 in a reader */
 	unsigned snapshots;
+	struct level_columns columns[2]; /* the node's, a process's */
+	struct level_count count[N_LEVELS];
 };
 
 /* What a result of sqlite3 means: a store_outcome or -errno. */
@@ -38,6 +46,18 @@ int store_step_number(struct store *store, sqlite3_stmt *statement, int64_t *ret
 
 /* Runs SQL of several statements (a migration). */
 int store_run_text(struct store *store, const char *sql);
+
+/* Its SQL with the braces filled in: {node_names} {node_marks} {process_names} {process_marks} from
+ * metrics.def, {table} and {column} as given. 0 or -ENOMEM. */
+int store_expand(struct store *store, unsigned query, const char *table, const char *column, struct buf *out);
+
+/* Adds what metrics.def has and the tables of the levels lack. */
+int store_add_columns(struct store *store);
+
+/* For what is put in or taken out within a transaction; written with its commit, forgotten with its rollback.
+ */
+void store_count(struct store *store, enum level level, int64_t rows, int64_t bytes, int64_t gone);
+int store_write_counts(struct store *store);
 
 /* OK, or ABSENT where the file at the path is no longer the one that is open. */
 int store_in_place(struct store *store);

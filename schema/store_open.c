@@ -35,6 +35,8 @@ static int store_new(const char *state_dir, struct store **ret_store)
 	if (!store)
 		return -ENOMEM;
 	store->lock_fd = -1;
+	level_columns_init(&store->columns[0], &system_metrics);
+	level_columns_init(&store->columns[1], &process_metrics);
 	store->state_dir = strdup(state_dir);
 	store->statement = calloc(N_QUERIES, sizeof(sqlite3_stmt *));
 	if (!store->state_dir || !store->statement ||
@@ -109,6 +111,8 @@ static const char *outcome_text(int outcome)
 		return "it cannot be written";
 	case STORE_BUSY:
 		return "another writer holds it";
+	case STORE_OLDER:
+		return "an earlier version of memfs wrote it; the collector brings it up to date when it starts";
 	default:
 		return outcome < 0 ? strerrordesc_np(-outcome) : "";
 	}
@@ -186,6 +190,8 @@ int store_connect_reader(struct store *store, struct err *err)
 		r = version_check(store, &version);
 	if (!r && version == 0)
 		r = STORE_ABSENT;
+	if (!r && version < STORE_VERSION)
+		r = STORE_OLDER;
 	/* No right to the file, or a database without the -wal and -shm of a first writer: nothing to be
 	 * read. */
 	if (r == STORE_READ_ONLY)
@@ -322,6 +328,8 @@ static int connect_writer(struct store *store)
 		r = store_run(store, QUERY_SETUP_WAL_LIMIT);
 	if (!r && version < STORE_VERSION)
 		r = migrate(store, version);
+	if (!r)
+		r = store_add_columns(store);
 	if (!r)
 		r = store_number(store, QUERY_GET_CLOSED, &closed);
 	if (r == STORE_ABSENT)

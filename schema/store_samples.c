@@ -3,6 +3,9 @@
 #include "schema/store_conn.h"
 #include "queries.h"
 
+/* Of a row beside its blob. */
+enum { MINUTE_HEAD_BYTES = 12 };
+
 static int64_t minute_ns(int64_t minute)
 {
 	int64_t ns;
@@ -102,19 +105,32 @@ int store_put_minute(struct store *store, int64_t subject, int64_t minute, const
 	sqlite3_bind_int64(statement, 1, subject);
 	sqlite3_bind_int64(statement, 2, minute);
 	sqlite3_bind_blob64(statement, 3, blob, len, SQLITE_STATIC);
-	return store_done(store, statement);
+	r = store_done(store, statement);
+	if (!r)
+		store_count(store, LEVEL_SECONDS, 1, (int64_t)len + MINUTE_HEAD_BYTES, 0);
+	return r;
 }
 
-int store_has_minute(struct store *store, int64_t minute)
+static int has(struct store *store, unsigned query, int64_t minute)
 {
 	sqlite3_stmt *statement;
 	int64_t one;
-	int r = store_statement(store, QUERY_HAS_MINUTE, &statement);
+	int r = store_statement(store, query, &statement);
 
 	if (r)
 		return r;
 	sqlite3_bind_int64(statement, 1, minute);
 	return store_step_number(store, statement, &one);
+}
+
+int store_has_minute(struct store *store, int64_t minute)
+{
+	return has(store, QUERY_HAS_MINUTE, minute);
+}
+
+int store_has_unit(struct store *store, int64_t minute)
+{
+	return has(store, QUERY_HAS_UNIT, minute);
 }
 
 int store_each_minute(
@@ -137,9 +153,4 @@ int store_each_minute(
 	}
 	store_reset(statement);
 	return r;
-}
-
-int store_oldest_minute(struct store *store, int64_t *ret_minute)
-{
-	return store_number(store, QUERY_OLDEST_MINUTE, ret_minute);
 }

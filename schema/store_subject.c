@@ -96,15 +96,11 @@ static int hand_out(sqlite3_stmt *statement, store_subject_fn *fn, void *ctx)
 	return subject.comm ? fn(ctx, &subject) : -ENOMEM;
 }
 
-int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn *fn, void *ctx)
+/* Every row of a bound statement, which is given back. */
+static int each(struct store *store, sqlite3_stmt *statement, store_subject_fn *fn, void *ctx)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_EACH_OPEN_SUBJECT, &statement);
-	int rc;
+	int r = 0, rc;
 
-	if (r)
-		return r;
-	sqlite3_bind_int64(statement, 1, boot);
 	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
 		r = store_result(store, rc);
 		if (!r)
@@ -112,6 +108,33 @@ int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn 
 	}
 	store_reset(statement);
 	return r;
+}
+
+int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_EACH_OPEN_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, boot);
+	return each(store, statement, fn, ctx);
+}
+
+int store_each_subject(
+	struct store *store, uint32_t pid, const char *comm, int64_t end_s, store_subject_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_EACH_SUBJECT, &statement);
+
+	if (r)
+		return r;
+	if (pid)
+		sqlite3_bind_int64(statement, 1, pid);
+	if (comm)
+		sqlite3_bind_text(statement, 2, comm, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 3, end_s);
+	return each(store, statement, fn, ctx);
 }
 
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx)

@@ -37,14 +37,14 @@ int64_t store_used_bytes(struct store *store)
 	return (pages - free_pages) * size;
 }
 
-static int expire(struct store *store, unsigned query, int64_t minute, int rows, int *ret_deleted)
+static int expire(struct store *store, unsigned query, int64_t before, int rows, int *ret_deleted)
 {
 	sqlite3_stmt *statement;
 	int r = store_statement(store, query, &statement);
 
 	if (r)
 		return r;
-	sqlite3_bind_int64(statement, 1, minute);
+	sqlite3_bind_int64(statement, 1, before);
 	sqlite3_bind_int(statement, 2, rows);
 	r = store_done(store, statement);
 	if (!r)
@@ -52,23 +52,36 @@ static int expire(struct store *store, unsigned query, int64_t minute, int rows,
 	return r;
 }
 
-int store_expire(struct store *store, int64_t minute, int rows, int *ret_deleted)
+int store_expire(struct store *store, enum level level, int64_t unit, int rows, int *ret_deleted)
 {
-	int deleted, subjects;
+	static const unsigned of_processes[] = { QUERY_EXPIRE_SECONDS, QUERY_EXPIRE_MINUTES,
+		QUERY_EXPIRE_HOURS };
+	static const unsigned of_node[] = { 0, QUERY_EXPIRE_NODE_MINUTES, QUERY_EXPIRE_NODE_HOURS };
+	int deleted, more = 0;
 	int r = store_begin(store);
 
 	if (r)
 		return r;
-	r = expire(store, QUERY_EXPIRE_MINUTES, minute, rows, &deleted);
-	if (!r)
-		r = expire(store, QUERY_EXPIRE_ENDED_SUBJECTS, minute, rows, &subjects);
-	if (!r)
+	r = expire(store, of_processes[level], unit, rows, &deleted);
+	/* The node's last: without it nobody asks for the others. */
+	if (!r && level != LEVEL_SECONDS && deleted < rows)
+		r = expire(store, of_node[level], unit, rows - deleted, &more);
+	if (!r) {
+		store_count(store, level, 0, 0, deleted + more);
 		r = store_commit(store);
+	}
 	if (r)
 		store_rollback(store);
 	else
-		*ret_deleted = deleted;
+		*ret_deleted = deleted + more;
 	return r;
+}
+
+int store_expire_subjects(struct store *store, int64_t end_s, int rows, int *ret_deleted)
+{
+	int r = store_in_place(store);
+
+	return r ? r : expire(store, QUERY_EXPIRE_ENDED_SUBJECTS, end_s, rows, ret_deleted);
 }
 
 int store_tidy(struct store *store)

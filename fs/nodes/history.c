@@ -15,17 +15,17 @@ struct table {
 	unsigned columns;
 };
 
-static int put_row(void *ctx, int64_t time_s, uint64_t present, const uint64_t *value)
+static int put_row(void *ctx, const struct history_point *point)
 {
 	const struct table *table = ctx;
 
-	buf_put_i64(table->out, time_s);
+	buf_put_i64(table->out, point->time_s);
 	for (unsigned column = 0; column < table->columns; column++) {
 		buf_putc(table->out, '\t');
-		if (metric_has(present, column))
+		if (metric_has(point->present, column))
 			metric_value_render(table->out,
 				&table->list->rows[history_column_metric(table->list, column)],
-				value[column]);
+				point->value[column]);
 		else
 			buf_putc(table->out, '-');
 	}
@@ -47,7 +47,7 @@ static int put_samples(struct view *view, struct store *store, const struct plac
 		if (r)
 			return r == STORE_ABSENT ? 0 : -ENODATA; /* not recorded yet: no rows */
 	}
-	int r = history_each(store, subject, now - seconds, now, put_row, table);
+	int r = history_each(store, subject, LEVEL_SECONDS, now - seconds, now, put_row, table);
 	return r > 0 ? -ENODATA : r;
 }
 

@@ -225,8 +225,11 @@ static inline int wrong(struct asking *asking, const char *what, int64_t t)
 	return 99;
 }
 
-static inline int on_sample(void *ctx, int64_t time_s, uint64_t present, const uint64_t *value)
+static inline int on_sample(void *ctx, const struct history_point *point)
 {
+	int64_t time_s = point->time_s;
+	uint64_t present = point->present;
+	const uint64_t *value = point->value;
 	struct asking *asking = ctx;
 	const struct times *times = asking->times;
 
@@ -258,7 +261,7 @@ static inline int on_sample(void *ctx, int64_t time_s, uint64_t present, const u
 static inline void ask(struct store *store, int64_t subject, struct asking *asking)
 {
 	int64_t from = asking->times->t[0], to = asking->times->t[asking->times->n - 1];
-	int r = history_each(store, subject, from, to, on_sample, asking);
+	int r = history_each(store, subject, LEVEL_SECONDS, from, to, on_sample, asking);
 
 	for (; !r && asking->at < asking->times->n; asking->at++) {
 		int64_t t = asking->times->t[asking->at];
@@ -302,6 +305,130 @@ static inline void ask_some(
 	for (unsigned p = times->n % step; p < processes; p += step)
 		ask_process(store, times, p);
 	store_close(store);
+}
+
+/* --- levels: each is what the one below makes of it --- */
+
+enum { POINTS_MAX = 8192, SUBJECTS_MAX = 1 << 17 };
+
+struct series {
+	enum level level;
+	size_t n;
+	struct {
+		int64_t time_s;
+		struct level_row row;
+	} * point;
+};
+
+static inline int take_point(void *ctx, const struct history_point *point)
+{
+	struct series *series = ctx;
+	struct level_row *row = &series->point[series->n].row;
+
+	if (series->n == POINTS_MAX)
+		return 99;
+	*row = (struct level_row) { .samples = point->samples, .present = point->present };
+	for (uint64_t left = point->present; left; left &= left - 1) {
+		int c = __builtin_ctzll(left);
+		row->value[c] = point->value[c];
+		row->max[c] = point->max[c];
+	}
+	series->point[series->n++].time_s = point->time_s;
+	return 0;
+}
+
+static inline void series_read(struct series *series, struct store *store, int64_t subject, enum level level)
+{
+	series->level = level;
+	series->n = 0;
+	assert_int_equal(history_each(store, subject, level, INT64_MIN, INT64_MAX, take_point, series), 0);
+}
+
+/* The next level, made of a series here. */
+static inline void series_raise(struct series *above, const struct series *below, uint64_t counters)
+{
+	above->level = below->level + 1;
+	above->n = 0;
+	for (size_t i = 0; i < below->n;) {
+		int64_t unit = level_unit(above->level, below->point[i].time_s);
+		struct level_sum sum;
+
+		level_sum_init(&sum);
+		for (; i < below->n && level_unit(above->level, below->point[i].time_s) == unit; i++) {
+			const struct level_row *row = &below->point[i].row;
+			level_sum_add(&sum, row->samples, row->present, row->value, row->max);
+		}
+		struct level_row *row = &above->point[above->n].row;
+		*row = (struct level_row) { 0 };
+		level_sum_row(row, &sum, counters);
+		above->point[above->n++].time_s = unit * level_seconds[above->level];
+	}
+}
+
+static inline void series_compare(const struct series *is, const struct series *expected, int64_t subject)
+{
+	for (size_t i = 0; i < is->n || i < expected->n; i++) {
+		const struct level_row *a = &is->point[i].row, *b = &expected->point[i].row;
+		bool same = i < is->n && i < expected->n &&
+			    is->point[i].time_s == expected->point[i].time_s && a->samples == b->samples &&
+			    a->present == b->present && !memcmp(a->value, b->value, sizeof(a->value)) &&
+			    !memcmp(a->max, b->max, sizeof(a->max));
+		if (!same)
+			fail_msg("subject %" PRId64 ", %s: point %zu of %zu at %" PRId64 " (%u samples), "
+				 "expected of %zu at %" PRId64 " (%u samples)",
+				subject, level_name[is->level], i, is->n,
+				i < is->n ? is->point[i].time_s : -1, i < is->n ? a->samples : 0, expected->n,
+				i < expected->n ? expected->point[i].time_s : -1,
+				i < expected->n ? b->samples : 0);
+	}
+}
+
+struct subjects {
+	size_t n;
+	int64_t id[SUBJECTS_MAX];
+};
+
+static inline int take_id(void *ctx, const struct store_subject *subject)
+{
+	struct subjects *subjects = ctx;
+
+	if (subjects->n == SUBJECTS_MAX)
+		return 99;
+	subjects->id[subjects->n++] = subject->id;
+	return 0;
+}
+
+/* Of the node and every step-th process. Where seconds are gone already: from minutes up. */
+static inline void ask_levels(const struct scratch *scratch, enum level lowest, unsigned step)
+{
+	struct series is = { 0 }, below = { 0 }, expected = { 0 };
+	struct subjects *subjects = calloc(1, sizeof(*subjects));
+	struct level_columns columns;
+	struct store *store;
+
+	is.point = calloc(POINTS_MAX, sizeof(*is.point));
+	below.point = calloc(POINTS_MAX, sizeof(*below.point));
+	expected.point = calloc(POINTS_MAX, sizeof(*expected.point));
+	assert_int_equal(store_open_reader(scratch->path, &store, NULL), STORE_OK);
+	subjects->n = 1;
+	assert_int_equal(store_each_subject(store, 0, NULL, INT64_MIN, take_id, subjects), STORE_OK);
+	for (size_t i = 0; i < subjects->n; i += step) {
+		level_columns_init(&columns, i ? &process_metrics : &system_metrics);
+		series_read(&below, store, subjects->id[i], lowest);
+		for (enum level level = lowest + 1; level < N_LEVELS; level++) {
+			series_raise(&expected, &below, columns.counters);
+			series_read(&is, store, subjects->id[i], level);
+			series_compare(&is, &expected, subjects->id[i]);
+			struct series spare = below;
+			below = is;
+			is = spare;
+		}
+	}
+	store_close(store);
+	free(is.point);
+	free(below.point);
+	free(expected.point);
+	free(subjects);
 }
 
 static inline void check(const struct scratch *scratch)

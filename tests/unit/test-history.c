@@ -74,13 +74,14 @@ static void put_tick(struct fixture *fixture, int64_t t, bool key, uint64_t befo
 	buf_deinit(&buf);
 }
 
-static int on_sample(void *ctx, int64_t time_s, uint64_t present, const uint64_t *value)
+static int on_sample(void *ctx, const struct history_point *point)
 {
 	struct fixture *fixture = ctx;
 	char *end = fixture->text + strlen(fixture->text);
 
-	assert_true(present & 1);
-	sprintf(end, "%" PRId64 "=%" PRIu64 "%s ", time_s, value[0], present & 2 ? "+" : "");
+	assert_true(point->present & 1);
+	sprintf(end, "%" PRId64 "=%" PRIu64 "%s ", point->time_s, point->value[0],
+		point->present & 2 ? "+" : "");
 	return ++fixture->n == fixture->stop_after ? 77 : 0;
 }
 
@@ -88,7 +89,7 @@ static const char *series(struct fixture *fixture, int64_t from, int64_t to)
 {
 	*fixture->text = '\0';
 	fixture->n = 0;
-	assert_int_equal(history_each(fixture->store, 0, from, to, on_sample, fixture), 0);
+	assert_int_equal(history_each(fixture->store, 0, LEVEL_SECONDS, from, to, on_sample, fixture), 0);
 	return fixture->text;
 }
 
@@ -188,15 +189,15 @@ static void who_stops_is_stopped(void **state)
 	put_minute(fixture, 10, 0, 59, 0);
 	put_tick(fixture, 700, true, 0, 1);
 	fixture->stop_after = 5;
-	assert_int_equal(history_each(fixture->store, 0, 0, 1000, on_sample, fixture), 77);
+	assert_int_equal(history_each(fixture->store, 0, LEVEL_SECONDS, 0, 1000, on_sample, fixture), 77);
 	assert_int_equal(fixture->n, 5);
 	fixture->stop_after = 61; /* within the journal */
 	fixture->n = 0;
-	assert_int_equal(history_each(fixture->store, 0, 0, 1000, on_sample, fixture), 77);
+	assert_int_equal(history_each(fixture->store, 0, LEVEL_SECONDS, 0, 1000, on_sample, fixture), 77);
 	/* The connection is as it was: another series, another writer's turn. */
 	fixture->stop_after = 0;
 	*fixture->text = '\0';
-	assert_int_equal(history_each(fixture->store, 0, 600, 602, on_sample, fixture), 0);
+	assert_int_equal(history_each(fixture->store, 0, LEVEL_SECONDS, 600, 602, on_sample, fixture), 0);
 	assert_string_equal(fixture->text, "600=0 601=1+ 602=2 ");
 	assert_int_equal(store_begin(fixture->store), STORE_OK);
 	assert_int_equal(store_commit(fixture->store), STORE_OK);
@@ -207,14 +208,17 @@ static void what_cannot_be_read_is_an_error(void **state)
 	struct fixture *fixture = *state;
 	int64_t seq;
 
-	assert_int_equal(history_each(fixture->store, 12345, 0, 1000, on_sample, fixture), 0);
+	assert_int_equal(history_each(fixture->store, 12345, LEVEL_SECONDS, 0, 1000, on_sample, fixture), 0);
 	assert_int_equal(store_put_minute(fixture->store, 0, 5, "nonsense", 8), STORE_OK);
-	assert_int_equal(history_each(fixture->store, 0, 0, 1000, on_sample, fixture), STORE_DAMAGED);
+	assert_int_equal(
+		history_each(fixture->store, 0, LEVEL_SECONDS, 0, 1000, on_sample, fixture), STORE_DAMAGED);
 	assert_int_equal(store_put_minute(fixture->store, 0, 5, "", 0), STORE_OK);
-	assert_int_equal(history_each(fixture->store, 0, 0, 1000, on_sample, fixture), STORE_DAMAGED);
+	assert_int_equal(
+		history_each(fixture->store, 0, LEVEL_SECONDS, 0, 1000, on_sample, fixture), STORE_DAMAGED);
 	put_minute(fixture, 5, 0, 0, 1);
 	assert_int_equal(store_put_journal(fixture->store, 400 * NS, "\x7f", 1, &seq), STORE_OK);
-	assert_int_equal(history_each(fixture->store, 0, 0, 1000, on_sample, fixture), STORE_DAMAGED);
+	assert_int_equal(
+		history_each(fixture->store, 0, LEVEL_SECONDS, 0, 1000, on_sample, fixture), STORE_DAMAGED);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -85,6 +85,7 @@ static void nothing_acknowledged_is_lost_by_a_kill(void **state)
 	struct recorder *recorder = start(&fixture->scratch, &fixture->told);
 	recorder_stop(recorder);
 	ask_some(&fixture->scratch, &fixture->times, PROCESSES, 1);
+	ask_levels(&fixture->scratch, LEVEL_SECONDS, 61);
 	check(&fixture->scratch);
 	assert_int_equal(fixture->told.count, 0);
 }
@@ -120,7 +121,7 @@ static void *read_beside(void *arg)
 			int r = store_find_subject(store, 1000 + p, 1, &subject);
 
 			if (!r)
-				r = history_each(store, subject, known->t[0], known->t[known->n - 1],
+				r = history_each(store, subject, LEVEL_SECONDS, known->t[0], known->t[known->n - 1],
 					on_sample, &asking);
 			if (!r && asking.at != known->n)
 				r = wrong(&asking, "lost", known->t[asking.at]);

@@ -144,6 +144,7 @@ static void a_full_disk_is_told_once_and_got_over(void **state)
 	assert_true(was_told(&fixture->told, "history is not kept: no space is left for it", 1));
 	assert_true(was_told(&fixture->told, "history is kept again", 1));
 	ask_some(&fixture->scratch, &fixture->times, PROCESSES, 1);
+	ask_levels(&fixture->scratch, LEVEL_SECONDS, 7);
 	check(&fixture->scratch);
 }
 

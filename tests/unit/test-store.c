@@ -117,19 +117,21 @@ static void the_oldest_go_first(void **state)
 	assert_int_equal(store_commit(store), STORE_OK);
 	int64_t used = store_used_bytes(store);
 
-	assert_int_equal(store_oldest_minute(store, &oldest), STORE_OK);
+	assert_int_equal(store_oldest_unit(store, LEVEL_SECONDS, &oldest), STORE_OK);
 	assert_int_equal(oldest, 100);
-	assert_int_equal(store_expire(store, 1000, 1, &deleted), STORE_OK);
+	assert_int_equal(store_expire(store, LEVEL_SECONDS, 1000, 1, &deleted), STORE_OK);
 	assert_int_equal(deleted, 1);
-	assert_int_equal(store_oldest_minute(store, &oldest), STORE_OK);
+	assert_int_equal(store_oldest_unit(store, LEVEL_SECONDS, &oldest), STORE_OK);
 	assert_int_equal(oldest, 101);
 	assert_int_equal(store_find_subject(store, 10, 1, &found), STORE_OK);
 	do {
-		assert_int_equal(store_expire(store, 3000, 500, &deleted), STORE_OK);
+		assert_int_equal(store_expire(store, LEVEL_SECONDS, 3000, 500, &deleted), STORE_OK);
 	} while (deleted);
-	assert_int_equal(store_oldest_minute(store, &oldest), STORE_OK);
+	assert_int_equal(store_oldest_unit(store, LEVEL_SECONDS, &oldest), STORE_OK);
 	assert_int_equal(oldest, 3000);
 	/* Who has no samples left and has ended goes; who lives stays, and so does the node. */
+	assert_int_equal(store_expire_subjects(store, 3000 * 60, 10, &deleted), STORE_OK);
+	assert_int_equal(deleted, 1);
 	assert_int_equal(store_find_subject(store, 10, 1, &found), STORE_ABSENT);
 	assert_int_equal(store_find_subject(store, 11, 1, &found), STORE_OK);
 	assert_int_equal(store_each_minute(store, alive, 0, 10000, count_minutes, &n), STORE_OK);
