@@ -151,7 +151,7 @@ static int default_to(char **option, const char *base, const char *below, struct
 	return 0;
 }
 
-static int default_directories(struct options *options, struct err *err)
+int options_default_directories(struct options *options, struct err *err)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR"), *state = getenv("XDG_STATE_HOME"),
 		   *home = getenv("HOME");
@@ -247,7 +247,7 @@ int options_finish(struct options *options, const char *dir, struct err *err)
 	uname(&names);
 	options->owner_uid = geteuid();
 	options->owner_gid = getegid();
-	if ((r = default_directories(options, err)) || (r = default_to(&options->proc, "/", "", err)) ||
+	if ((r = options_default_directories(options, err)) || (r = default_to(&options->proc, "/", "", err)) ||
 		(r = default_to(&options->host, names.nodename, "", err)) ||
 		(r = default_to(&options->node, options->host, "", err)) ||
 		(r = default_to(&options->dir, dir, "", err)))

@@ -31,6 +31,9 @@ int options_set(struct options *options, const char *text, struct err *err);
 /* `name=value,name=value`, as after -o. */
 int options_set_all(struct options *options, const char *text, struct err *err);
 
+/* run and state, where they were not given; nothing is made. 0 or -errno with the reason. */
+int options_default_directories(struct options *options, struct err *err);
+
 /*
  * Fills in what was not given and makes paths absolute: root has /run/memfs and /var/lib/memfs, an ordinary
  * user XDG_RUNTIME_DIR and XDG_STATE_HOME. 0 or -errno with the reason.
