@@ -140,6 +140,61 @@ newer_than() {
 	assert_equal "$(stat -c %a "$STATE/history.db")" 640
 }
 
+# queries: the blocks of SQL in docs/history.md, with a NUL behind each.
+queries() {
+	awk '/^```sql$/ { on = 1; next } /^```$/ { if (on) printf "%c", 0; on = 0 } on' "$BATS_TEST_DIRNAME/../../docs/history.md"
+}
+
+@test 'the queries of docs/history.md work' {
+	"$MEMFS" umount "$MNT" # what is open is packed
+	local query n=0
+	while IFS= read -r -d '' query; do
+		run -0 sqlite3 -readonly -tabs "$STATE/history.db" "$query"
+		n=$((n + 1))
+		[[ $query == *node_hour* ]] || assert [ "${#lines[@]}" -ge 1 ]
+	done < <(queries)
+	((n >= 4))
+	setup_memfs interval_ms=100
+}
+
+@test 'export tells what the mount tells, also when nothing is mounted' {
+	retry_until 15 rows "$local/history/10m" 4
+	local expected
+	expected=$(sed 1d "$local/history/10m" | head -n 2 | cut -f1,2,4)
+	run -0 "$MEMFS" history export -o "state=$STATE" --metrics total,used
+	assert_line --index 0 "time	total	used"
+	assert_equal "$(printf '%s\n' "${lines[@]:1:2}")" "$expected"
+	run -0 "$MEMFS" history export -o "state=$STATE" --name memfs-collector --format json --metrics rss
+	assert_line --index 0 --regexp '^\[\{"time":[0-9]+,"pid":[0-9]+,"start":[0-9]+,"comm":"memfs-collector","rss":[0-9]+\}'
+	"$MEMFS" umount "$MNT"
+	run -0 "$MEMFS" history export -o "state=$STATE" --from -1h --to last --metrics total,used
+	assert_equal "$(printf '%s\n' "${lines[@]:1:2}")" "$expected"
+	run -0 "$MEMFS" history export -o "state=$STATE" --level minutes --format openmetrics --metrics used,used_max
+	assert_line '# TYPE memfs_node_used_bytes gauge'
+	assert_line --regexp '^memfs_node_used_max_bytes [0-9]+ [0-9]+$'
+	assert_line --index -1 '# EOF'
+	setup_memfs interval_ms=100
+}
+
+@test 'export says what is wrong' {
+	run -1 "$MEMFS" history export -o "state=$STATE" --metrics rss
+	assert_output 'memfs: history has no metric "rss" of the node'
+	run -1 "$MEMFS" history export -o "state=$STATE" --from yesterday
+	assert_output --partial '"yesterday" is no time'
+	run -1 "$MEMFS" history export -o "state=$STATE" --from -1m --to -1h
+	assert_output 'memfs: --from is after --to'
+	run -1 "$MEMFS" history export -o "state=$STATE" --pid 12x
+	assert_output --partial 'is no PID'
+	run -1 "$MEMFS" history export -o "state=$STATE" --name 'no such'
+	assert_output 'memfs: no process no such was recorded in that time'
+	run -1 "$MEMFS" history export -o "state=$STATE" --level days
+	assert_output 'memfs: there is no level "days"'
+	run -1 "$MEMFS" history export -o state=/nowhere
+	assert_output --partial 'there is none'
+	run -2 "$MEMFS" history export --node --pid 1
+	run -2 "$MEMFS" history
+}
+
 @test 'history of a process that ended cannot be read through its old name' {
 	start sleep 1000
 	retry_until 15 rows "$local/$STARTED/history/10m" 1
