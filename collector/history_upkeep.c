@@ -247,13 +247,26 @@ static int expire_subjects(struct writer *writer, int *ret_deleted)
 	return store_expire_subjects(writer->store, oldest_s, ROWS_A_STEP, ret_deleted);
 }
 
+/* Who came and went between two ticks is known by name for an hour. *ret_more: there may be others. */
+static int expire_unsampled(struct writer *writer, bool *ret_more)
+{
+	int64_t before_s = writer->last_ns / 1000000000 - 3600;
+	int r = store_expire_unsampled(writer->store, before_s, ROWS_A_STEP, &writer->swept_s);
+
+	*ret_more = r == STORE_OK;
+	return r == STORE_ABSENT ? 0 : r;
+}
+
 /* *ret_more: something went, and there may be more. Processes first: what they leave may be enough. */
 static int expire(struct writer *writer, int64_t max, bool *ret_more)
 {
-	enum level large;
-	int deleted, all;
-	int r = expire_subjects(writer, &all);
+	enum level large = N_LEVELS;
+	int deleted, all = 0;
+	int r = expire_unsampled(writer, ret_more);
 
+	if (r || *ret_more)
+		return r;
+	r = expire_subjects(writer, &all);
 	if (!r && !all)
 		r = too_large(writer, max, &large);
 	for (enum level level = LEVEL_SECONDS; !r && !all && level < N_LEVELS; level++) {

@@ -74,6 +74,7 @@ struct writer {
 	size_t n_hour, hour_cap, at_hour;
 
 	bool retention_due;
+	int64_t swept_s;                  /* who ended up to here and never had a sample is gone */
 	int64_t retention_ns, shorten_ns; /* monotonic: when each was last done */
 };
 

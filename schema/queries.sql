@@ -185,6 +185,18 @@ AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id)
 AND NOT EXISTS (SELECT 1 FROM process_minute AS m WHERE m.subject = old.id)
 AND NOT EXISTS (SELECT 1 FROM process_hour AS h WHERE h.subject = old.id) LIMIT ?2)
 
+-- Of those that ended next, who never had a sample.
+-- name: next_ended
+SELECT max(end_s) FROM (SELECT end_s FROM subject INDEXED BY subject_by_end
+WHERE end_s > ?1 AND end_s < ?2 ORDER BY end_s LIMIT ?3)
+-- name: expire_unsampled_subjects
+DELETE FROM subject WHERE id IN (SELECT id FROM subject AS old INDEXED BY subject_by_end
+WHERE end_s > ?1 AND end_s <= ?2
+AND end_s < (SELECT coalesce(min(time_ns), 9223372036854775807) / 1000000000 FROM journal)
+AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id)
+AND NOT EXISTS (SELECT 1 FROM process_minute AS m WHERE m.subject = old.id)
+AND NOT EXISTS (SELECT 1 FROM process_hour AS h WHERE h.subject = old.id))
+
 -- name: page_count
 PRAGMA page_count
 -- name: page_size

@@ -185,6 +185,12 @@ int store_level_bytes(struct store *store, int64_t ret_bytes[N_LEVELS]);
 int store_expire(struct store *store, enum level level, int64_t unit, int rows, int *ret_deleted);
 /* Deletes at most `rows` subjects that ended before end_s and have no row in any level. */
 int store_expire_subjects(struct store *store, int64_t end_s, int rows, int *ret_deleted);
+/*
+ * Deletes those of the next `rows` or so subjects that ended after *end_s and before before_s which have no
+ * row in any level: they came and went between two ticks. *end_s moves on; ABSENT where none ended in that
+ * time.
+ */
+int store_expire_unsampled(struct store *store, int64_t before_s, int rows, int64_t *end_s);
 /* Gives free pages back to the file system; bounded work. */
 int store_tidy(struct store *store);
 /* Moves the WAL into the database and empties it, as far as readers let it: one that holds a snapshot is no

@@ -84,6 +84,32 @@ int store_expire_subjects(struct store *store, int64_t end_s, int rows, int *ret
 	return r ? r : expire(store, QUERY_EXPIRE_ENDED_SUBJECTS, end_s, rows, ret_deleted);
 }
 
+int store_expire_unsampled(struct store *store, int64_t before_s, int rows, int64_t *end_s)
+{
+	sqlite3_stmt *statement;
+	int64_t last_s;
+	int r = store_in_place(store);
+
+	if (!r)
+		r = store_statement(store, QUERY_NEXT_ENDED, &statement);
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, *end_s);
+	sqlite3_bind_int64(statement, 2, before_s);
+	sqlite3_bind_int(statement, 3, rows);
+	r = store_step_number(store, statement, &last_s);
+	if (!r)
+		r = store_statement(store, QUERY_EXPIRE_UNSAMPLED_SUBJECTS, &statement);
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, *end_s);
+	sqlite3_bind_int64(statement, 2, last_s);
+	r = store_done(store, statement);
+	if (!r)
+		*end_s = last_s;
+	return r;
+}
+
 int store_tidy(struct store *store)
 {
 	return store_run(store, QUERY_VACUUM);

@@ -47,7 +47,8 @@ static int put_samples(struct view *view, struct store *store, const struct plac
 		if (r)
 			return r == STORE_ABSENT ? 0 : -ENODATA; /* not recorded yet: no rows */
 	}
-	int r = history_each(store, subject, LEVEL_SECONDS, now - seconds, now, put_row, table);
+	int r = history_each(
+		store, subject, level_of_duration((uint32_t)seconds), now - seconds, now, put_row, table);
 	return r > 0 ? -ENODATA : r;
 }
 
