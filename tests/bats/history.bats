@@ -149,7 +149,7 @@ queries() {
 	"$MEMFS" umount "$MNT" # what is open is packed
 	local query n=0
 	while IFS= read -r -d '' query; do
-		run -0 sqlite3 -readonly -tabs "$STATE/history.db" "$query"
+		run -0 sqlite3 -bail -readonly -tabs "$STATE/history.db" <<<"$query"
 		n=$((n + 1))
 		[[ $query == *node_hour* ]] || assert [ "${#lines[@]}" -ge 1 ]
 	done < <(queries)
