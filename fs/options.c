@@ -247,7 +247,8 @@ int options_finish(struct options *options, const char *dir, struct err *err)
 	uname(&names);
 	options->owner_uid = geteuid();
 	options->owner_gid = getegid();
-	if ((r = options_default_directories(options, err)) || (r = default_to(&options->proc, "/", "", err)) ||
+	if ((r = options_default_directories(options, err)) ||
+		(r = default_to(&options->proc, "/", "", err)) ||
 		(r = default_to(&options->host, names.nodename, "", err)) ||
 		(r = default_to(&options->node, options->host, "", err)) ||
 		(r = default_to(&options->dir, dir, "", err)))

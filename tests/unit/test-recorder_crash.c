@@ -121,8 +121,8 @@ static void *read_beside(void *arg)
 			int r = store_find_subject(store, 1000 + p, 1, &subject);
 
 			if (!r)
-				r = history_each(store, subject, LEVEL_SECONDS, known->t[0], known->t[known->n - 1],
-					on_sample, &asking);
+				r = history_each(store, subject, LEVEL_SECONDS, known->t[0],
+					known->t[known->n - 1], on_sample, &asking);
 			if (!r && asking.at != known->n)
 				r = wrong(&asking, "lost", known->t[asking.at]);
 			pthread_mutex_lock(&beside->mutex);
