@@ -1,13 +1,74 @@
 /* SPDX-License-Identifier: MIT */
-/* history/ of a node or a process: what the collector recorded, over any duration up to now. */
+/*
+ * history/ of a node or a process: what the collector recorded, over any duration up to now, as a table and
+ * as a picture. Short ones have a line a second, longer ones a line a minute or an hour.
+ */
 #include <errno.h>
 #include <string.h>
 
+#include "fs/names.h"
 #include "fs/nodes/nodes.h"
+#include "fs/plot_metrics.h"
+#include "fs/render.h"
 #include "fs/view.h"
 #include "schema/base/clock.h"
 #include "schema/base/when.h"
 #include "schema/history.h"
+
+/* Whose past, and how much of it. */
+struct past {
+	const struct metric_list *list;
+	enum level level;
+	int64_t from_s, to_s;
+	char comm[4 * BOARD_COMM]; /* escaped; empty of a node */
+};
+
+static struct past past_of(struct view *view, const struct place *place)
+{
+	uint32_t seconds = place->span_s ? place->span_s : tree_node(view->tree, place)->arg;
+	int64_t now_s = clock_realtime_ns() / 1000000000;
+
+	return (struct past) {
+		.list = place->pid ? &process_metrics : &system_metrics,
+		.level = level_of_duration(seconds),
+		.from_s = now_s - seconds,
+		.to_s = now_s,
+	};
+}
+
+static void name_process(struct past *past, const struct process *process)
+{
+	struct buf comm = BUF_FIXED(past->comm);
+
+	buf_put_escaped(&comm, process->stat.comm, process->stat.comm_len);
+	past->comm[comm.len < sizeof(past->comm) ? comm.len : sizeof(past->comm) - 1] = 0;
+}
+
+/* Hands every sample to fn. 0 or -errno; nothing recorded yet is no error. */
+static int walk(struct view *view, const struct place *place, struct past *past, history_fn *fn, void *ctx)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	int64_t subject = HISTORY_NODE;
+	int r = place->pid ? view_open_process(view, place, &process) : 0;
+
+	if (r)
+		return r;
+	if (place->pid)
+		name_process(past, &process);
+	struct store *store = view_borrow_store(view);
+	r = store ? STORE_OK : STORE_ABSENT;
+	if (store && place->pid) {
+		r = store_find_subject(store, place->pid, process.stat.start_ticks, &subject);
+		if (r == STORE_ABSENT) {
+			view_return_store(view, store);
+			return 0;
+		}
+	}
+	if (!r)
+		r = history_each(store, subject, past->level, past->from_s, past->to_s, fn, ctx);
+	view_return_store(view, store);
+	return r > 0 ? -ENODATA : r;
+}
 
 struct table {
 	struct buf *out;
@@ -33,53 +94,74 @@ static int put_row(void *ctx, const struct history_point *point)
 	return buf_error(table->out);
 }
 
-static int put_samples(struct view *view, struct store *store, const struct place *place, int64_t seconds,
-	struct table *table)
-{
-	int64_t subject = HISTORY_NODE, now = clock_realtime_ns() / 1000000000;
-
-	if (place->pid) {
-		CLEANUP_PROCESS struct process process = PROCESS_INIT;
-		int r = view_open_process(view, place, &process);
-		if (r)
-			return r;
-		r = store_find_subject(store, place->pid, process.stat.start_ticks, &subject);
-		if (r)
-			return r == STORE_ABSENT ? 0 : -ENODATA; /* not recorded yet: no rows */
-	}
-	int r = history_each(
-		store, subject, level_of_duration((uint32_t)seconds), now - seconds, now, put_row, table);
-	return r > 0 ? -ENODATA : r;
-}
-
 static int history_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	struct table table = { out, place->pid ? &process_metrics : &system_metrics, 0 };
-	unsigned seconds = place->span_s ? place->span_s : tree_node(view->tree, place)->arg;
-	int r = -ENODATA;
+	struct past past = past_of(view, place);
+	struct table table = { out, past.list, history_columns(past.list) };
 
 	buf_puts(out, "time");
-	table.columns = history_columns(table.list);
 	for (unsigned column = 0; column < table.columns; column++) {
 		buf_putc(out, '\t');
-		buf_puts(out, table.list->rows[history_column_metric(table.list, column)].name);
+		buf_puts(out, past.list->rows[history_column_metric(past.list, column)].name);
 	}
 	buf_putc(out, '\n');
-	struct store *store = view_borrow_store(view);
-	if (store)
-		r = put_samples(view, store, place, seconds, &table);
-	view_return_store(view, store);
+	return walk(view, place, &past, put_row, &table);
+}
+
+static int add_point(void *ctx, const struct history_point *point)
+{
+	return plot_metrics_add(ctx, point->time_s, point->present, point->value, point->max);
+}
+
+static void put_titles(struct view *view, const struct place *place, const struct past *past,
+	struct buf *title, struct buf *subtitle)
+{
+	if (place->pid) {
+		buf_printf(title, "%s (%u)", past->comm, place->pid);
+		buf_printf(subtitle, "Memory of a process of %s", view->node_name);
+	} else {
+		buf_puts(title, view->node_name);
+		buf_puts(subtitle, "Memory of a node");
+	}
+	buf_putc(title, 0);
+	buf_putc(subtitle, 0);
+}
+
+static int plot_row_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct past past = past_of(view, place);
+	CLEANUP_BUF struct buf title = BUF_INIT, subtitle = BUF_INIT;
+	struct plot_metrics metrics;
+
+	plot_metrics_init(&metrics, past.list);
+	int r = walk(view, place, &past, add_point, &metrics);
+	if (!r) {
+		put_titles(view, place, &past, &title, &subtitle);
+		r = buf_error(&title) ? buf_error(&title) : buf_error(&subtitle);
+	}
+	if (!r)
+		plot_metrics_render(&metrics,
+			(struct plot) { .title = title.data,
+				.subtitle = subtitle.data,
+				.from_s = past.from_s,
+				.to_s = past.to_s,
+				.step_s = level_seconds[past.level] },
+			out);
+	plot_metrics_deinit(&metrics);
 	return r;
 }
 
-/* Durations that are listed nowhere are found: `17m`, `36h`. */
-static int find_duration(
-	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+/* Durations that are listed nowhere are found: `17m`, `36h`, with the suffix behind them. */
+static int find_span(
+	const struct place *dir, uint16_t child_row, const char *name, const char *suffix, struct place *ret)
 {
+	size_t n = strlen(name), behind = strlen(suffix);
 	uint32_t span_s;
 
-	if (!when_duration_parse((struct span) { name, strlen(name) }, &span_s) ||
+	if (n < behind || strcmp(name + n - behind, suffix) != 0 ||
+		!when_duration_parse((struct span) { name, n - behind }, &span_s) ||
 		!tree_span_fits(span_s, dir->pid))
 		return -ENOENT;
 	*ret = *dir;
@@ -88,26 +170,56 @@ static int find_duration(
 	return 0;
 }
 
+static int find_duration(
+	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+{
+	return find_span(dir, child_row, name, "", ret);
+}
+
+static int find_picture(
+	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
+{
+	return find_span(dir, child_row, name, ".svg", ret);
+}
+
 static void put_duration(struct view *view, const struct place *place, struct buf *out)
 {
 	when_duration_put(out, place->span_s);
 }
 
-static const struct node_list duration_list = { NULL, find_duration, 0, put_duration };
+static void put_picture(struct view *view, const struct place *place, struct buf *out)
+{
+	when_duration_put(out, place->span_s);
+	buf_puts(out, ".svg");
+}
 
-#define TABLE(duration_name, duration_s, text)                                                               \
+static const struct node_list duration_list = { NULL, find_duration, 0, put_duration };
+static const struct node_list picture_list = { NULL, find_picture, 0, put_picture };
+
+#define DURATION(name, seconds, text)                                                                        \
+	{ name, 0444, NODE_TABLE, NULL, text, .render = history_render, .form = FORM_TABLE,                  \
+		.arg = seconds },                                                                            \
 	{                                                                                                    \
-		duration_name, 0444, NODE_TABLE, NULL, text, .render = history_render, .form = FORM_TABLE,   \
-							     .arg = duration_s                               \
+		name ".svg", 0444, NODE_TABLE, NULL, "the same as a picture", .render = plot_row_render,     \
+									      .arg = seconds                 \
+	}
+
+#define DURATIONS                                                                                            \
+	README,                                                                                              \
+		DURATION("10m", 600,                                                                         \
+			"the last ten minutes: time and the metrics by their names, a line a second"),       \
+		DURATION("1h", 3600, "the last hour, a line a second"),                                      \
+		DURATION("1d", 86400, "the last day: averages, a line a minute"),                            \
+		DURATION("30d", 30 * 86400, "the last thirty days: averages, a line an hour"),               \
+		{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",      \
+			.render = history_render, .form = FORM_TABLE, .list = &duration_list,                \
+			.hidden = true },                                                                    \
+	{                                                                                                    \
+		NULL, 0444, NODE_TABLE, NULL, "the same as a picture", "DURATION.svg",                       \
+			.render = plot_row_render, .list = &picture_list, .hidden = true                     \
 	}
 
 const struct node history_nodes[] = {
-	README,
-	TABLE("10m", 600, "the last ten minutes: time and the metrics by their names, a line a second"),
-	TABLE("1h", 3600, "the last hour"),
-	TABLE("1d", 86400, "the last day"),
-	TABLE("30d", 30 * 86400, "the last thirty days"),
-	{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",
-		.render = history_render, .form = FORM_TABLE, .list = &duration_list, .hidden = true },
+	DURATIONS,
 	{ 0 },
 };

@@ -10,6 +10,7 @@ extern const struct node system_nodes[];  /* system.c: nodes/NODE/ */
 extern const struct node process_nodes[]; /* process.c: nodes/NODE/PID/ */
 extern const struct node group_nodes[];   /* groups.c: nodes/NODE/by-name/COMM/ */
 extern const struct node history_nodes[]; /* history.c: history/ of a node or a process */
+extern const struct node at_nodes[];      /* at.c: nodes/NODE/at/ */
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */

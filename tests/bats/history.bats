@@ -61,10 +61,23 @@ in_order() {
 	for name in 0s 10 m -1m +1m 01m 1.5h 10w 10M 1h1m 99999999999d; do
 		[[ ! -e $local/history/$name ]] || fail "$name is there"
 	done
-	assert_equal "$(ls "$local/history" | tr '\n' ' ')" '10m 1d 1h 30d README '
+	assert_equal "$(ls "$local/history" | tr '\n' ' ')" '10m 10m.svg 1d 1d.svg 1h 1h.svg 30d 30d.svg README '
 	# Below a process too, and of none other.
 	(cd "$local/1/history" && [[ $(readlink 90s) == "$RUN/live/nodes/$NODE/1/history/90s" ]])
 	[[ ! -e $local/4194303/history/90s ]]
+}
+
+@test 'each history is a picture too, of any duration' {
+	local file
+	retry_until 20 rows "$local/history/10m" 4
+	for file in "$local"/history/{10m,1h,1d,30d,17m,90s}.svg "$local"/1/history/{10m,36h}.svg; do
+		python3 -c 'import sys, xml.dom.minidom; assert xml.dom.minidom.parse(sys.argv[1]).documentElement.tagName == "svg"' "$file" ||
+			fail "$file is no picture"
+	done
+	grep -q ">$NODE<" "$local/history/10m.svg"
+	grep -q '(1)<' "$local/1/history/10m.svg"
+	grep -q 'no data' "$local/history/1s.svg" || grep -q '<path class="line' "$local/history/1s.svg"
+	[[ ! -e $local/history/0s.svg && ! -e $local/history/10.svg && ! -e $local/history/10m.svg.json ]]
 }
 
 @test 'of a process: what was read lies within what is recorded' {

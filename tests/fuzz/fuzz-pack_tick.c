@@ -42,12 +42,13 @@ static void pack(const uint8_t *data, size_t size)
 	struct packer packer;
 	int64_t subject, before = -1;
 	struct pack_minute minute;
+	bool alive;
 	size_t bad;
 
 	packer_init(&packer);
 	CHECK(!packer_add(&packer, 3, data, size) && !packer_add(&packer, 59, data, size));
 	packer_ready(&packer, &bad);
-	while (packer_next(&packer, 15, 9, &subject, &minute)) {
+	while (packer_next(&packer, 15, 9, &subject, &minute, &alive)) {
 		CHECK(subject > before);
 		before = subject;
 		CHECK(!(minute.seconds & ~(UINT64_C(1) << 3 | UINT64_C(1) << 59)));

@@ -248,6 +248,20 @@ static void a_cookie_goes_on_over_changes(void **state)
 	free(world);
 }
 
+static void assert_leads_back(const struct tree *tree, const struct place *place)
+{
+	struct place back = { 0 };
+	uint64_t id = tree_id(place);
+
+	assert_true(id > TREE_ROOT_ID);
+	assert_true(tree_place(tree, id, &back));
+	assert_int_equal(back.row, place->row);
+	assert_int_equal(back.pid, place->pid);
+	assert_int_equal(back.start_ticks, place->start_ticks);
+	assert_int_equal(back.name, place->name);
+	assert_int_equal(back.span_s, place->span_s);
+}
+
 /* All rows, with all a place can be: the id leads back to the very place. */
 static void assert_round_trips(const struct tree *tree)
 {
@@ -256,7 +270,7 @@ static void assert_round_trips(const struct tree *tree)
 
 	for (uint16_t row = 1; row < tree->n; row++) {
 		for (int i = 0; i < 16; i++) {
-			struct place place = { .row = row }, back = { 0 };
+			struct place place = { .row = row };
 			if (i < 12) {
 				place.pid = pids[i % 4];
 				place.start_ticks = starts[i / 4];
@@ -264,13 +278,7 @@ static void assert_round_trips(const struct tree *tree)
 			} else {
 				place.name = names[i - 12];
 			}
-			uint64_t id = tree_id(&place);
-			assert_true(id > TREE_ROOT_ID);
-			assert_true(tree_place(tree, id, &back));
-			assert_int_equal(back.row, place.row);
-			assert_int_equal(back.pid, place.pid);
-			assert_int_equal(back.start_ticks, place.start_ticks);
-			assert_int_equal(back.name, place.name);
+			assert_leads_back(tree, &place);
 		}
 	}
 }
@@ -306,10 +314,8 @@ static void ids_with_a_span_lead_back(void **state)
 		struct place of_name = { .row = 1, .name = 262143, .span_s = spans[i] };
 		struct place of_process = { 2, 4194303, 0x1234abcd, PLACE_NO_NAME, spans[i] }, back;
 		assert_true(tree_span_fits(spans[i], true));
-		assert_true(tree_place(&world->tree, tree_id(&of_node), &back));
-		assert_memory_equal(&back, &of_node, sizeof(back));
-		assert_true(tree_place(&world->tree, tree_id(&of_name), &back));
-		assert_memory_equal(&back, &of_name, sizeof(back));
+		assert_leads_back(&world->tree, &of_node);
+		assert_leads_back(&world->tree, &of_name);
 		assert_true(tree_place(&world->tree, tree_id(&of_process), &back));
 		assert_int_equal(back.row, 2);
 		assert_int_equal(back.pid, 4194303);
