@@ -16,3 +16,5 @@ SELECT subject FROM minute WHERE length(samples) = 0
 SELECT seq FROM journal WHERE length(tick) = 0
 -- name: one_state
 SELECT 0 WHERE (SELECT count(*) FROM state) <> 1
+-- name: event_without_words
+SELECT id FROM event WHERE kind = '' OR subject = ''

@@ -72,6 +72,11 @@ static int history_render(
 	return r;
 }
 
+static bool is_of_node(struct view *view, const struct place *place)
+{
+	return !place->pid;
+}
+
 /* Durations that are listed nowhere are found: `17m`, `36h`. */
 static int find_duration(
 	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
@@ -106,6 +111,10 @@ const struct node history_nodes[] = {
 	TABLE("1h", 3600, "the last hour"),
 	TABLE("1d", 86400, "the last day"),
 	TABLE("30d", 30 * 86400, "the last thirty days"),
+	{ "events", 0444, NODE_TABLE, NULL,
+		"past events: seq time kind subject text; of a storm of starts and exits a part, and a line of kind dropped",
+		.render = past_events_render, .form = FORM_TABLE, .strings = "kind subject text",
+		.exists = is_of_node },
 	{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",
 		.render = history_render, .form = FORM_TABLE, .list = &duration_list, .hidden = true },
 	{ 0 },

@@ -52,3 +52,14 @@ int top_render(struct view *view, const struct place *place, const struct caller
 struct groups;
 int groups_new(struct groups **ret);
 void groups_free(struct groups *groups);
+
+/* --- events.c --- */
+
+/* history/events. */
+int past_events_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+/* alerts and tags, by the row's arg: the operation that writes it. */
+int note_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+/* Hands a write of what the collector keeps to it; arg as above. */
+int kept_write(struct view *view, const struct place *place, const struct caller *caller, const char *text,
+	size_t len, const atomic_bool *cancelled, struct err *err);

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- Keeps the place of another migration.
+PRAGMA user_version = 2;
