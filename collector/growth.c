@@ -29,17 +29,31 @@ int64_t growth_slope(const struct growth_track *track)
 	return slope_of(floor);
 }
 
-static bool is_steady(const int64_t floor[GROWTH_PARTS], int64_t least)
+/* Whether each increment is at least that part of the average one. */
+static bool each_increment_is(const int64_t floor[GROWTH_PARTS], int64_t part)
 {
 	int64_t average = (floor[GROWTH_PARTS - 1] - floor[0]) / (GROWTH_PARTS - 1);
-	int64_t last = floor[GROWTH_PARTS - 1] - floor[GROWTH_PARTS - 2];
 
-	if (slope_of(floor) < least || last < average - average / 4)
-		return false;
 	for (unsigned i = 1; i < GROWTH_PARTS; i++)
-		if (floor[i] - floor[i - 1] < average / 2)
+		if (floor[i] - floor[i - 1] < average / part)
 			return false;
 	return true;
+}
+
+static void keep_pace(struct growth_track *track, const int64_t floor[GROWTH_PARTS])
+{
+	track->pace -= track->pace / GROWTH_FADING;
+	if (slope_of(floor) > track->pace && each_increment_is(floor, 4))
+		track->pace = slope_of(floor);
+}
+
+static bool is_steady(const struct growth_track *track, const int64_t floor[GROWTH_PARTS], int64_t least)
+{
+	int64_t average = (floor[GROWTH_PARTS - 1] - floor[0]) / (GROWTH_PARTS - 1);
+	int64_t last = floor[GROWTH_PARTS - 1] - floor[GROWTH_PARTS - 2], slope = slope_of(floor);
+
+	return slope >= least && slope >= track->pace / 2 && last >= average - average / 4 &&
+	       each_increment_is(floor, 2);
 }
 
 static bool has_stopped(const int64_t floor[GROWTH_PARTS], int64_t least)
@@ -58,7 +72,8 @@ enum growth_outcome growth_add(struct growth_track *track, uint64_t bytes, uint6
 	if (track->n < GROWTH_SAMPLES)
 		return GROWTH_SAME;
 	floors_of(track, floor);
-	if (track->growing ? has_stopped(floor, least) : is_steady(floor, least))
+	keep_pace(track, floor);
+	if (track->growing ? has_stopped(floor, least) : is_steady(track, floor, least))
 		track->confirmations++;
 	else
 		track->confirmations = 0;
