@@ -16,7 +16,8 @@ enum note { NOTE_ALERTS, NOTE_TAGS, N_NOTES };
 /* As in the mount and in the store. */
 extern const char *const note_name[N_NOTES];
 
-enum { NOTE_MAX = 16376, NOTE_LINES_MAX = 128, NOTE_LINE_MAX = 1024, NOTE_NAME_MAX = 64 };
+/* All of it is one page: so much a file has that the kernel reads in one piece. */
+enum { NOTE_MAX = 4096, NOTE_LINES_MAX = 128, NOTE_LINE_MAX = 1024, NOTE_NAME_MAX = 64 };
 
 struct note_text {
 	uint64_t len; /* at most NOTE_MAX */
