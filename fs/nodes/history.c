@@ -72,11 +72,6 @@ static int history_render(
 	return r;
 }
 
-static bool is_of_node(struct view *view, const struct place *place)
-{
-	return !place->pid;
-}
-
 /* Durations that are listed nowhere are found: `17m`, `36h`. */
 static int find_duration(
 	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
@@ -105,17 +100,30 @@ static const struct node_list duration_list = { NULL, find_duration, 0, put_dura
 							     .arg = duration_s                               \
 	}
 
+/* clang-format off */
+#define DURATIONS                                                                                            \
+	TABLE("10m", 600, "the last ten minutes: time and the metrics by their names, a line a second"),     \
+	TABLE("1h", 3600, "the last hour"),                                                                  \
+	TABLE("1d", 86400, "the last day"),                                                                  \
+	TABLE("30d", 30 * 86400, "the last thirty days")
+#define ANY_DURATION                                                                                         \
+	{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",              \
+		.render = history_render, .form = FORM_TABLE, .list = &duration_list, .hidden = true }
+/* clang-format on */
+
 const struct node history_nodes[] = {
 	README,
-	TABLE("10m", 600, "the last ten minutes: time and the metrics by their names, a line a second"),
-	TABLE("1h", 3600, "the last hour"),
-	TABLE("1d", 86400, "the last day"),
-	TABLE("30d", 30 * 86400, "the last thirty days"),
+	DURATIONS,
+	ANY_DURATION,
+	{ 0 },
+};
+
+const struct node system_history_nodes[] = {
+	README,
+	DURATIONS,
 	{ "events", 0444, NODE_TABLE, NULL,
 		"past events: seq time kind subject text; of a storm of starts and exits a part, and a line of kind dropped",
-		.render = past_events_render, .form = FORM_TABLE, .strings = "kind subject text",
-		.exists = is_of_node },
-	{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",
-		.render = history_render, .form = FORM_TABLE, .list = &duration_list, .hidden = true },
+		.render = past_events_render, .form = FORM_TABLE, .strings = "kind subject text" },
+	ANY_DURATION,
 	{ 0 },
 };

@@ -5,11 +5,12 @@
 #include "fs/node.h"
 #include "schema/board.h"
 
-extern const struct node root_node;       /* root.c: all hangs below it */
-extern const struct node system_nodes[];  /* system.c: nodes/NODE/ */
-extern const struct node process_nodes[]; /* process.c: nodes/NODE/PID/ */
-extern const struct node group_nodes[];   /* groups.c: nodes/NODE/by-name/COMM/ */
-extern const struct node history_nodes[]; /* history.c: history/ of a node or a process */
+extern const struct node root_node;              /* root.c: all hangs below it */
+extern const struct node system_nodes[];         /* system.c: nodes/NODE/ */
+extern const struct node process_nodes[];        /* process.c: nodes/NODE/PID/ */
+extern const struct node group_nodes[];          /* groups.c: nodes/NODE/by-name/COMM/ */
+extern const struct node history_nodes[];        /* history.c: history/ of a process */
+extern const struct node system_history_nodes[]; /* the same of a node */
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */

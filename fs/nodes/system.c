@@ -152,7 +152,7 @@ const struct node system_nodes[] = {
 		.form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ "top", 0555, NODE_DIR, NULL, "the largest processes, largest first", .children = top_nodes },
 	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
-	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
+	{ "history", 0555, NODE_DIR, NULL, "the past", .children = system_history_nodes },
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
 	{ "errors", 0444, NODE_TABLE, NULL,
 		"the last 100 writes refused here; yours: time uid pid path errno reason",

@@ -124,19 +124,13 @@ third each/y rss_1m > 5242880'
 @test 'for is waited; a name with a blank is written with \040' {
 	cp "$(command -v sleep)" "$BATS_TEST_TMPDIR/a b"
 	listen
-	echo 'soon each/a\040b rss > 1 for 2' >"$node/alerts"
+	printf '%s\n' 'soon each/a\040b rss > 1 for 2' >"$node/alerts"
 	start "$BATS_TEST_TMPDIR/a b" 1000
 	PID=$STARTED
 	retry_until 20 heard_times "pid/$PID" 'soon firing' 1
 	# The times of the two events say how long it was waited.
 	awk -F '\t' -v pid="pid/$PID" '$4 == pid && $3 == "start" { from = $2 } $4 == pid && $3 == "alert" { to = $2 }
 		END { exit !(from && to - from >= 1.9) }' "$HEARD" || fail "$(grep -F "pid/$PID" "$HEARD")"
-}
-
-@test 'a script that waits for an alert is run by it' {
-	start_named on-alert-test
-	MEMFS=$MNT run -0 timeout 60 "$TOP/examples/on-alert" 'here each/on-alert-test rss > 4K for 1' sed 's/^/told: /'
-	assert_output --regexp "^told: [0-9]+"$'\t'"[0-9.]+"$'\t'"alert"$'\t'"pid/$PID"$'\t'"here firing rss [0-9]+ > 4096$"
 }
 
 @test 'poll wakes for an alert' {

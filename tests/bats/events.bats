@@ -39,7 +39,7 @@ def lines_until(fd, wanted, patience=20):
             text += os.read(fd, 65536)
     sys.exit('not in time; the last of %d lines: %r' % (len(lines), lines[-3:]))
 def told(kind, child):
-    return lambda line: line[2] == kind and line[3] == b"pid/%d" % child.pid
+    return lambda line: line[2] == kind and line[3] == b'pid/%d' % child.pid
 def begin():
     # Who ends before the collector has looked at it may go untold: these stay.
     return subprocess.Popen(['sleep', '1000'])
