@@ -452,17 +452,22 @@ void recorder_status(struct recorder *recorder, struct recorder_status *ret)
 	pthread_mutex_unlock(&recorder->mutex);
 }
 
-int recorder_load_settings(struct recorder *recorder, struct settings *settings)
+static int load(struct recorder *recorder, void *ret, const void *from, size_t n)
 {
 	int r = -ENODATA;
 
 	pthread_mutex_lock(&recorder->mutex);
 	if (recorder->has_settings) {
-		*settings = recorder->settings;
+		memcpy(ret, from, n);
 		r = 0;
 	}
 	pthread_mutex_unlock(&recorder->mutex);
 	return r;
+}
+
+int recorder_load_settings(struct recorder *recorder, struct settings *settings)
+{
+	return load(recorder, settings, &recorder->settings, sizeof(*settings));
 }
 
 static int save(struct recorder *recorder, const struct request *request, struct err *err)
@@ -488,15 +493,7 @@ int recorder_save_settings(struct recorder *recorder, const struct settings *set
 
 int recorder_load_note(struct recorder *recorder, enum note id, struct note_text *note)
 {
-	int r = -ENODATA;
-
-	pthread_mutex_lock(&recorder->mutex);
-	if (recorder->has_settings) {
-		*note = recorder->notes[id];
-		r = 0;
-	}
-	pthread_mutex_unlock(&recorder->mutex);
-	return r;
+	return load(recorder, note, &recorder->notes[id], sizeof(*note));
 }
 
 int recorder_save_note(struct recorder *recorder, enum note id, const struct note_text *note, struct err *err)

@@ -100,9 +100,7 @@ static int prepare(struct writer *writer)
 	if (!r)
 		r = writer->settings_pending ? writer_store_notes(writer) : writer_load_notes(writer);
 	if (!r)
-		r = store_last_event(writer->store, &writer->last_event);
-	if (r == STORE_ABSENT)
-		r = 0;
+		r = writer_load_last_event(writer);
 	return finish(writer, r);
 }
 

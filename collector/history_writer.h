@@ -98,5 +98,6 @@ int writer_put_note(struct writer *writer, enum note id, const struct note_text 
 
 /* --- history_writer_events.c: within a transaction --- */
 int writer_write_events(struct writer *writer);
+int writer_load_last_event(struct writer *writer); /* its seq, or 0 */
 int writer_load_notes(struct writer *writer);
 int writer_store_notes(struct writer *writer);

@@ -59,8 +59,16 @@ int writer_write_events(struct writer *writer)
 	return r;
 }
 
-static int on_note(void *ctx, const char *name, const char *text, size_t len)
+int writer_load_last_event(struct writer *writer)
 {
+	writer->last_event = 0;
+	int r = store_last_event(writer->store, &writer->last_event);
+	return r == STORE_ABSENT ? 0 : r;
+}
+
+static int on_note(void *ctx, const char *name, const char *text)
+{
+	size_t len = strlen(text);
 	struct writer *writer = ctx;
 
 	for (int id = 0; id < N_NOTES; id++) {

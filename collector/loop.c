@@ -482,6 +482,7 @@ int loop_run(const struct loop_options *options)
 			loop->health.interval_ms);
 		while (!loop->stop)
 			turn(loop);
+		tick(loop); /* what happened since the last one is history as well */
 	} else {
 		log_error("the collector cannot start: %s", err_name(-r));
 	}

@@ -114,14 +114,13 @@ int store_each_minute(
 	struct store *store, int64_t subject, int64_t from, int64_t to, store_minute_fn *fn, void *ctx);
 
 /* --- settings --- */
-typedef int store_setting_fn(void *ctx, const char *name, const char *value);
+typedef int store_pair_fn(void *ctx, const char *name, const char *text);
 int store_put_setting(struct store *store, const char *name, const char *value);
-int store_each_setting(struct store *store, store_setting_fn *fn, void *ctx);
+int store_each_setting(struct store *store, store_pair_fn *fn, void *ctx);
 
 /* --- notes: alerts, tags, as they read --- */
 int store_put_note(struct store *store, const char *name, const char *text, size_t len);
-typedef int store_note_fn(void *ctx, const char *name, const char *text, size_t len);
-int store_each_note(struct store *store, store_note_fn *fn, void *ctx);
+int store_each_note(struct store *store, store_pair_fn *fn, void *ctx);
 
 /* --- past events --- */
 struct store_event {

@@ -5,35 +5,12 @@
 
 int store_put_note(struct store *store, const char *name, const char *text, size_t len)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_PUT_NOTE, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, text, (int)len, SQLITE_STATIC);
-	return store_done(store, statement);
+	return store_put_pair(store, QUERY_PUT_NOTE, name, text, (int)len);
 }
 
-int store_each_note(struct store *store, store_note_fn *fn, void *ctx)
+int store_each_note(struct store *store, store_pair_fn *fn, void *ctx)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_EACH_NOTE, &statement);
-	int rc;
-
-	if (r)
-		return r;
-	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
-		r = store_result(store, rc);
-		if (!r) {
-			const char *name = (const char *)sqlite3_column_text(statement, 0);
-			const char *text = (const char *)sqlite3_column_text(statement, 1);
-			r = name && text ? fn(ctx, name, text, (size_t)sqlite3_column_bytes(statement, 1))
-					 : -ENOMEM;
-		}
-	}
-	store_reset(statement);
-	return r;
+	return store_each_pair(store, QUERY_EACH_NOTE, fn, ctx);
 }
 
 int store_put_event(struct store *store, const struct store_event *event)
