@@ -6,13 +6,22 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A write of config. One at a time: each begins with what the one before it left. */
-struct config_write {
+#include "collector/alert_rule.h"
+
+note_line_fn *const control_note_line[N_NOTES] = {
+	[NOTE_ALERTS] = alert_rule_line,
+	[NOTE_TAGS] = note_tag,
+};
+
+/* A write of config or of a note. One at a time: each begins with what the one before it left. */
+struct kept_write {
 	struct job job;
 	struct control *control;
-	struct config_write *next;
+	struct kept_write *next;
 	struct control_call *call;
-	struct settings stored, in_force;
+	struct settings stored, in_force; /* of CONTROL_OP_CONFIG */
+	enum note id;                     /* of the others */
+	struct note_text note;
 	struct err err;
 	int outcome;
 };
@@ -28,81 +37,113 @@ static void refuse(struct control_call *call, int code, const char *reason)
 	control_call_answer(call, CONTROL_ERROR, code, reason, strlen(reason));
 }
 
-static void config_begin(struct control *control);
+static void write_begin(struct control *control);
 
-/* The database may wait for a disk: not the loop's business. */
-static void config_work(struct job *job)
+static bool is_config(const struct kept_write *it)
 {
-	struct config_write *it = (struct config_write *)job;
-	it->outcome = it->control->recorder
-			      ? recorder_save_settings(it->control->recorder, &it->stored, &it->err)
-			      : 0;
+	return it->call->op == CONTROL_OP_CONFIG;
 }
 
-static void config_done(struct job *job)
+/* The database may wait for a disk: not the loop's business. */
+static void write_work(struct job *job)
 {
-	struct config_write *it = (struct config_write *)job;
-	struct control *control = it->control;
-	control->first = it->next;
+	struct kept_write *it = (struct kept_write *)job;
+	struct recorder *recorder = it->control->recorder;
+
+	if (!recorder)
+		it->outcome = 0;
+	else if (is_config(it))
+		it->outcome = recorder_save_settings(recorder, &it->stored, &it->err);
+	else
+		it->outcome = recorder_save_note(recorder, it->id, &it->note, &it->err);
+}
+
+static void take_first(struct control *control)
+{
+	control->first = control->first->next;
 	if (!control->first)
 		control->last = &control->first;
+}
 
-	if (it->outcome < 0) {
-		refuse(it->call, -it->outcome,
-			it->err.code ? it->err.reason : "the settings cannot be stored");
-	} else {
+static void put_in_force(struct control *control, const struct kept_write *it)
+{
+	if (is_config(it)) {
 		control->stored = it->stored;
 		control->in_force = it->in_force;
 		control->changed(control->ctx, &control->in_force);
+	} else {
+		control->notes[it->id] = it->note;
+		control->note_changed(control->ctx, it->id, &control->notes[it->id]);
+	}
+}
+
+static void write_done(struct job *job)
+{
+	struct kept_write *it = (struct kept_write *)job;
+	struct control *control = it->control;
+	take_first(control);
+
+	if (it->outcome < 0) {
+		refuse(it->call, -it->outcome, it->err.code ? it->err.reason : "it cannot be stored");
+	} else {
+		put_in_force(control, it);
 		control_call_answer(it->call, CONTROL_OK, 0, NULL, 0);
 	}
 	free(it);
-	config_begin(control);
+	write_begin(control);
+}
+
+static int parse(struct control *control, struct kept_write *it)
+{
+	const struct span text = it->call->payload;
+
+	if (!is_config(it)) {
+		it->note = control->notes[it->id];
+		return note_apply(&it->note, control_note_line[it->id], text.p, text.n, &it->err);
+	}
+	it->stored = control->stored;
+	it->in_force = control->in_force;
+	int r = settings_parse(&it->in_force, text.p, text.n, &it->err);
+	return r ? r : settings_parse(&it->stored, text.p, text.n, &it->err);
 }
 
 /* Gives the first in line to a worker; those that make no sense are refused on the way. */
-static void config_begin(struct control *control)
+static void write_begin(struct control *control)
 {
 	while (control->first) {
-		struct config_write *it = control->first;
-		it->stored = control->stored;
-		it->in_force = control->in_force;
-		const struct span text = it->call->payload;
-		int r = settings_parse(&it->in_force, text.p, text.n, &it->err);
-		if (r == 0)
-			r = settings_parse(&it->stored, text.p, text.n, &it->err);
+		struct kept_write *it = control->first;
+		int r = parse(control, it);
 		if (r == 0) {
 			jobs_run(control->jobs, &it->job);
 			return;
 		}
-		control->first = it->next;
-		if (!control->first)
-			control->last = &control->first;
+		take_first(control);
 		refuse(it->call, -r, it->err.reason);
 		free(it);
 	}
 }
 
-static void config_request(struct control *control, struct control_call *call)
+static void write_request(struct control *control, struct control_call *call, enum note id)
 {
 	if (call->uid != 0 && call->uid != geteuid()) {
-		refuse(call, EPERM, "config is written by root, or by the user who runs memfs");
+		refuse(call, EPERM, "it is written by root, or by the user who runs memfs");
 		return;
 	}
-	struct config_write *it = calloc(1, sizeof(*it));
+	struct kept_write *it = calloc(1, sizeof(*it));
 	if (!it) {
 		refuse(call, ENOMEM, "no memory");
 		return;
 	}
-	it->job = (struct job) { .work = config_work, .done = config_done };
+	it->job = (struct job) { .work = write_work, .done = write_done };
 	it->outcome = -ECANCELED; /* unless the worker gets to it */
 	it->control = control;
 	it->call = call;
+	it->id = id;
 	bool alone = !control->first;
 	*control->last = it;
 	control->last = &it->next;
 	if (alone)
-		config_begin(control);
+		write_begin(control);
 }
 
 void control_handle(void *ctx, struct control_call *call)
@@ -113,7 +154,13 @@ void control_handle(void *ctx, struct control_call *call)
 		measure_request(control->measure, call);
 		break;
 	case CONTROL_OP_CONFIG:
-		config_request(control, call);
+		write_request(control, call, N_NOTES);
+		break;
+	case CONTROL_OP_ALERTS:
+		write_request(control, call, NOTE_ALERTS);
+		break;
+	case CONTROL_OP_TAGS:
+		write_request(control, call, NOTE_TAGS);
 		break;
 	default:
 		refuse(call, EOPNOTSUPP, "this collector does not know the operation");

@@ -4,10 +4,14 @@
 
 #include "collector/history.h"
 #include "collector/measure.h"
+#include "schema/note.h"
 #include "schema/settings.h"
 
 /* Called in the loop thread after the settings changed. */
 typedef void control_changed_fn(void *ctx, const struct settings *settings);
+
+/* The same after a note changed. */
+typedef void control_note_changed_fn(void *ctx, enum note id, const struct note_text *note);
 
 struct control {
 	struct measure *measure;
@@ -15,10 +19,15 @@ struct control {
 	struct recorder *recorder; /* NULL: settings last as long as the collector */
 	struct settings stored;    /* what the store has */
 	struct settings in_force;  /* the same but for what the command line said */
+	struct note_text notes[N_NOTES];
 	control_changed_fn *changed;
+	control_note_changed_fn *note_changed;
 	void *ctx;
-	struct config_write *first, **last; /* being stored, and waiting behind it */
+	struct kept_write *first, **last; /* being stored, and waiting behind it */
 };
+
+/* The kinds of lines of each note. */
+extern note_line_fn *const control_note_line[N_NOTES];
 
 void control_init(struct control *control);
 

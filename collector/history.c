@@ -18,6 +18,13 @@
 
 enum { QUEUE_MAX = 10, RETRY_MS = 10000 };
 
+/* What is to be stored: settings, or a note. */
+struct request {
+	const struct settings *settings;
+	const struct note_text *note;
+	enum note id;
+};
+
 struct recorder {
 	pthread_t thread;
 	recorder_tell_fn *tell;
@@ -30,7 +37,7 @@ struct recorder {
 	struct history_tick *queue[QUEUE_MAX];
 	size_t first, n;
 	bool stop, opened;
-	const struct settings *request; /* NULL: none; in the caller's frame, who waits */
+	const struct request *request; /* NULL: none; in the caller's frame, who waits */
 	struct err *request_err;
 	int request_result;
 	bool request_done;
@@ -38,6 +45,8 @@ struct recorder {
 	struct recorder_status status;
 	bool has_settings;
 	struct settings settings; /* as the database has them */
+	struct note_text notes[N_NOTES];
+	uint64_t last_event;
 
 	/* The thread's own. */
 	struct writer writer;
@@ -154,6 +163,8 @@ static int open_database(struct recorder *recorder, char *text, size_t cap)
 		pthread_mutex_lock(&recorder->mutex);
 		recorder->has_settings = true;
 		recorder->settings = recorder->writer.settings;
+		memcpy(recorder->notes, recorder->writer.notes, sizeof(recorder->notes));
+		recorder->last_event = recorder->writer.last_event;
 		recorder->status.bytes = (uint64_t)store_bytes(recorder->writer.store);
 		pthread_mutex_unlock(&recorder->mutex);
 	}
@@ -196,7 +207,7 @@ static int write_tick(struct recorder *recorder, int64_t time_ns)
 	return r;
 }
 
-static void record(struct recorder *recorder, const struct history_tick *tick)
+static void record(struct recorder *recorder, struct history_tick *tick)
 {
 	int64_t time_ns = tick->time_ns;
 	int r;
@@ -240,15 +251,20 @@ static bool step(struct recorder *recorder)
 	return false;
 }
 
-static int store_settings(struct recorder *recorder, const struct settings *settings, struct err *err)
+static int store_request(struct recorder *recorder, const struct request *request, struct err *err)
 {
 	char reason[80];
-	int r = recorder->writer.store ? writer_put_settings(&recorder->writer, settings) : recorder->trouble;
+	int r = recorder->trouble;
 
+	if (recorder->writer.store)
+		r = request->settings ? writer_put_settings(&recorder->writer, request->settings)
+				      : writer_put_note(&recorder->writer, request->id, request->note);
 	if (!r)
 		return 0;
 	int code = r == STORE_FULL ? ENOSPC : r == STORE_READ_ONLY ? EROFS : EIO;
-	return err_set(err, code, "settings are not stored: %s", trouble_text(r, reason, sizeof(reason)));
+	return err_set(err, code, "%s are not stored: %s",
+		request->settings ? "settings" : note_name[request->id],
+		trouble_text(r, reason, sizeof(reason)));
 }
 
 /* --- the thread --- */
@@ -256,15 +272,17 @@ static int store_settings(struct recorder *recorder, const struct settings *sett
 /* Called with the mutex held, returns with it held. */
 static void answer_request(struct recorder *recorder)
 {
-	const struct settings *settings = recorder->request;
+	const struct request *request = recorder->request;
 	struct err *err = recorder->request_err;
 
 	recorder->request = NULL;
 	pthread_mutex_unlock(&recorder->mutex);
-	int r = store_settings(recorder, settings, err);
+	int r = store_request(recorder, request, err);
 	pthread_mutex_lock(&recorder->mutex);
-	if (!r)
-		recorder->settings = *settings;
+	if (!r && request->settings)
+		recorder->settings = *request->settings;
+	else if (!r)
+		recorder->notes[request->id] = *request->note;
 	recorder->request_result = r;
 	recorder->request_done = true;
 	pthread_cond_broadcast(&recorder->answer);
@@ -294,7 +312,7 @@ static void run(struct recorder *recorder)
 		pthread_mutex_unlock(&recorder->mutex);
 		if (tick) {
 			record(recorder, tick);
-			free(tick);
+			history_tick_free(tick);
 		}
 		/* A step after each tick, too: packing goes on however fast they come. */
 		more = step(recorder);
@@ -344,7 +362,7 @@ static int spawn(struct recorder *recorder)
 static void recorder_free(struct recorder *recorder)
 {
 	for (; recorder->n; recorder->n--) {
-		free(recorder->queue[recorder->first]);
+		history_tick_free(recorder->queue[recorder->first]);
 		recorder->first = (recorder->first + 1) % QUEUE_MAX;
 	}
 	writer_deinit(&recorder->writer);
@@ -434,25 +452,30 @@ void recorder_status(struct recorder *recorder, struct recorder_status *ret)
 	pthread_mutex_unlock(&recorder->mutex);
 }
 
-int recorder_load_settings(struct recorder *recorder, struct settings *settings)
+static int load(struct recorder *recorder, void *ret, const void *from, size_t n)
 {
 	int r = -ENODATA;
 
 	pthread_mutex_lock(&recorder->mutex);
 	if (recorder->has_settings) {
-		*settings = recorder->settings;
+		memcpy(ret, from, n);
 		r = 0;
 	}
 	pthread_mutex_unlock(&recorder->mutex);
 	return r;
 }
 
-int recorder_save_settings(struct recorder *recorder, const struct settings *settings, struct err *err)
+int recorder_load_settings(struct recorder *recorder, struct settings *settings)
+{
+	return load(recorder, settings, &recorder->settings, sizeof(*settings));
+}
+
+static int save(struct recorder *recorder, const struct request *request, struct err *err)
 {
 	int r;
 
 	pthread_mutex_lock(&recorder->mutex);
-	recorder->request = settings;
+	recorder->request = request;
 	recorder->request_err = err;
 	recorder->request_done = false;
 	pthread_cond_signal(&recorder->work);
@@ -461,4 +484,27 @@ int recorder_save_settings(struct recorder *recorder, const struct settings *set
 	r = recorder->request_result;
 	pthread_mutex_unlock(&recorder->mutex);
 	return r;
+}
+
+int recorder_save_settings(struct recorder *recorder, const struct settings *settings, struct err *err)
+{
+	return save(recorder, &(const struct request) { .settings = settings }, err);
+}
+
+int recorder_load_note(struct recorder *recorder, enum note id, struct note_text *note)
+{
+	return load(recorder, note, &recorder->notes[id], sizeof(*note));
+}
+
+int recorder_save_note(struct recorder *recorder, enum note id, const struct note_text *note, struct err *err)
+{
+	return save(recorder, &(const struct request) { .note = note, .id = id }, err);
+}
+
+uint64_t recorder_last_event(struct recorder *recorder)
+{
+	pthread_mutex_lock(&recorder->mutex);
+	uint64_t seq = recorder->last_event;
+	pthread_mutex_unlock(&recorder->mutex);
+	return seq;
 }

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "collector/history_events.h"
 #include "schema/base/err.h"
 #include "schema/board.h"
 #include "schema/metrics.h"
@@ -27,6 +28,7 @@ struct history_entry {
 struct history_tick {
 	int64_t time_ns; /* epoch */
 	struct system_values system;
+	struct history_events events;
 	size_t n;
 	struct history_entry entry[];
 };
@@ -51,6 +53,7 @@ void recorder_stop(struct recorder *recorder);
 
 /* A tick with room for n entries, from malloc; recorder_put takes it over. NULL without memory. */
 struct history_tick *history_tick_new(size_t n);
+void history_tick_free(struct history_tick *tick); /* takes NULL */
 
 /*
  * Hands a tick over; never waits. A recorder that is more than 10 ticks behind merges: the tick's samples
@@ -76,3 +79,11 @@ int recorder_load_settings(struct recorder *recorder, struct settings *settings)
  * Applies retention at once.
  */
 int recorder_save_settings(struct recorder *recorder, const struct settings *settings, struct err *err);
+
+/* The same of notes. Those that are stored, empty ones else. */
+int recorder_load_note(struct recorder *recorder, enum note id, struct note_text *note);
+int recorder_save_note(
+	struct recorder *recorder, enum note id, const struct note_text *note, struct err *err);
+
+/* The seq of the newest event that is kept; 0 where there is none. */
+uint64_t recorder_last_event(struct recorder *recorder);

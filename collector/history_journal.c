@@ -217,6 +217,8 @@ static int write_rows(struct writer *writer, int64_t time_ns, uint64_t node_pres
 	/* Before the births: a pid may be used again. */
 	r = put_ends(writer);
 	if (!r)
+		r = writer_write_events(writer);
+	if (!r)
 		r = gather(writer, line, &n);
 	if (r)
 		return r;
@@ -241,6 +243,7 @@ static void written(struct writer *writer, int64_t time_ns, bool new_minute, int
 		live->fresh = live->renamed = live->touched = false;
 	}
 	writer->n_touched = writer->n_ended = writer->n_ended_before = 0;
+	history_events_deinit(&writer->events);
 	if (new_minute || !writer->open_seq)
 		writer->open_seq = seq;
 	writer->last_ns = time_ns;

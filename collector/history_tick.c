@@ -18,6 +18,13 @@ struct history_tick *history_tick_new(size_t n)
 	return tick;
 }
 
+void history_tick_free(struct history_tick *tick)
+{
+	if (tick)
+		history_events_deinit(&tick->events);
+	free(tick);
+}
+
 /* By identity, so that an earlier user of a pid comes before a later one; then by age. */
 static int by_identity(const void *a, const void *b)
 {
@@ -71,12 +78,14 @@ struct history_tick *history_tick_merge(struct history_tick *first, struct histo
 		merged->n = out;
 		merged->time_ns = second->time_ns;
 		merged->system = second->system;
+		history_events_move(&merged->events, &first->events);
+		history_events_move(&merged->events, &second->events);
 	} else {
 		free(merged);
 		merged = NULL;
 	}
 	free(order);
-	free(first);
-	free(second);
+	history_tick_free(first);
+	history_tick_free(second);
 	return merged;
 }

@@ -42,6 +42,7 @@ void writer_deinit(struct writer *writer)
 	free(writer->hour_subject);
 	free(writer->touched);
 	free(writer->ended);
+	history_events_deinit(&writer->events);
 	buf_deinit(&writer->blob);
 }
 
@@ -80,6 +81,16 @@ static int put_settings(struct writer *writer, const struct settings *settings)
 	return r;
 }
 
+/* Ends a transaction that began with store_begin and what it did, r: kept where all went well. */
+static int finish(struct writer *writer, int r)
+{
+	if (!r)
+		r = store_commit(writer->store);
+	if (r)
+		store_rollback(writer->store);
+	return r;
+}
+
 static int prepare(struct writer *writer)
 {
 	int r = store_begin(writer->store);
@@ -95,10 +106,10 @@ static int prepare(struct writer *writer)
 	else if (!r)
 		r = store_each_setting(writer->store, on_setting, &writer->settings);
 	if (!r)
-		r = store_commit(writer->store);
-	if (r)
-		store_rollback(writer->store);
-	return r;
+		r = writer->settings_pending ? writer_store_notes(writer) : writer_load_notes(writer);
+	if (!r)
+		r = writer_load_last_event(writer);
+	return finish(writer, r);
 }
 
 int writer_open(struct writer *writer, struct err *err)
@@ -145,21 +156,29 @@ void writer_skip(struct writer *writer)
 	writer->n_ended_before = writer->n_ended;
 }
 
-int writer_put_settings(struct writer *writer, const struct settings *settings)
+int writer_put_note(struct writer *writer, enum note id, const struct note_text *note)
 {
-	int r;
-
 	if (!writer->store)
 		return STORE_ABSENT;
-	r = store_begin(writer->store);
+	int r = store_begin(writer->store);
+	if (!r)
+		r = store_put_note(writer->store, note_name[id], note->text, note->len);
+	r = finish(writer, r);
+	if (!r)
+		writer->notes[id] = *note;
+	return r;
+}
+
+int writer_put_settings(struct writer *writer, const struct settings *settings)
+{
+	if (!writer->store)
+		return STORE_ABSENT;
+	int r = store_begin(writer->store);
 	if (!r)
 		r = put_settings(writer, settings);
-	if (!r)
-		r = store_commit(writer->store);
-	if (r) {
-		store_rollback(writer->store);
+	r = finish(writer, r);
+	if (r)
 		return r;
-	}
 	writer->settings = *settings;
 	writer->retention_due = true;
 	writer->retention_ns = 0;
@@ -294,12 +313,13 @@ static int apply_entry(struct writer *writer, const struct history_entry *entry,
 	return 0;
 }
 
-int writer_apply(struct writer *writer, const struct history_tick *tick)
+int writer_apply(struct writer *writer, struct history_tick *tick)
 {
 	int64_t time_s = tick->time_ns / 1000000000;
 	int r = 0;
 
 	writer->system = tick->system;
+	history_events_move(&writer->events, &tick->events);
 	for (size_t i = 0; i < tick->n; i++) {
 		int one = apply_entry(writer, &tick->entry[i], time_s);
 

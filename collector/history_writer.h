@@ -39,7 +39,8 @@ struct writer {
 	struct store *store; /* NULL while there is none */
 	int64_t boot;
 	struct settings settings;
-	bool settings_pending; /* this database has not got them */
+	struct note_text notes[N_NOTES];
+	bool settings_pending; /* this database has not got them, nor the notes */
 	bool first_tick;       /* none was written since the database was opened */
 
 	struct live_table live;
@@ -53,6 +54,10 @@ struct writer {
 	size_t n_touched, touched_cap;
 	struct writer_ended *ended;
 	size_t n_ended, ended_cap, n_ended_before; /* before: of ticks that could not be written */
+
+	struct history_events events; /* not written yet */
+	size_t events_put;            /* since the oldest were last let go */
+	uint64_t last_event;          /* seq; 0: none is in the database */
 
 	bool key;         /* the next tick has to be one */
 	int64_t last_ns;  /* of the tick last written */
@@ -85,8 +90,8 @@ void writer_deinit(struct writer *writer); /* closes */
 int writer_open(struct writer *writer, struct err *err);
 void writer_close(struct writer *writer);
 
-/* Takes in what a tick says; needs no database. 0 or -ENOMEM. */
-int writer_apply(struct writer *writer, const struct history_tick *tick);
+/* Takes in what a tick says, and its events away; needs no database. 0 or -ENOMEM. */
+int writer_apply(struct writer *writer, struct history_tick *tick);
 
 /* Journals what was applied since. On failure nothing is kept, and the next one is a key tick that has it
  * all. */
@@ -102,3 +107,10 @@ int writer_step(struct writer *writer, bool *ret_more);
 void writer_end_segment(struct writer *writer);
 
 int writer_put_settings(struct writer *writer, const struct settings *settings);
+int writer_put_note(struct writer *writer, enum note id, const struct note_text *note);
+
+/* --- history_writer_events.c: within a transaction --- */
+int writer_write_events(struct writer *writer);
+int writer_load_last_event(struct writer *writer); /* its seq, or 0 */
+int writer_load_notes(struct writer *writer);
+int writer_store_notes(struct writer *writer);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,12 +12,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "collector/alarms.h"
 #include "collector/connector.h"
 #include "collector/control.h"
 #include "collector/control_server.h"
 #include "collector/history.h"
 #include "collector/jobs.h"
 #include "collector/measure.h"
+#include "collector/news.h"
 #include "collector/sample/sampler.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
@@ -46,6 +49,9 @@ struct loop {
 	struct recorder *recorder;
 	struct control_server *server;
 	int epoll, timer, signals, connector;
+	struct alarms alarms;
+	struct history_events events; /* since the last tick */
+	uint64_t next_event;          /* the first that is not among them yet */
 	struct board_health health;
 	uint64_t lost_before; /* what predecessors lost */
 	uint64_t lost;        /* ticks that came too late, overruns of the connector */
@@ -55,14 +61,6 @@ struct loop {
 	size_t n_dying;
 	int64_t dying_ns; /* last looked at */
 };
-
-static void push_news(struct board *board, enum board_news_kind kind, const char *text)
-{
-	struct board_news news = { .time_ns = clock_realtime_ns(), .kind = kind };
-	struct buf out = { .data = news.text, .cap = sizeof(news.text) - 1, .fixed = true };
-	buf_put_escaped(&out, text, strlen(text));
-	board_push_news(board, &news);
-}
 
 /* What another thread has to say. */
 struct telling {
@@ -75,7 +73,7 @@ struct telling {
 static void telling_done(struct job *job)
 {
 	struct telling *telling = (struct telling *)job;
-	push_news(telling->board, telling->kind, telling->text);
+	news_push(telling->board, telling->kind, 0, telling->text);
 	log_line(telling->kind == NEWS_DROPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s", telling->text);
 	free(telling);
 }
@@ -130,7 +128,24 @@ static void settings_changed(void *ctx, const struct settings *settings)
 		return;
 	buf_putc(&text, '\0');
 	array[sizeof(array) - 1] = '\0';
-	push_news(loop->board, NEWS_CONFIG, array);
+	news_push(loop->board, NEWS_CONFIG, 0, array);
+}
+
+static void note_changed(void *ctx, enum note id, const struct note_text *note)
+{
+	struct loop *loop = ctx;
+	struct note_text before;
+	char text[64];
+
+	if (board_read_note(loop->board, id, &before) != BOARD_FOUND)
+		before = *note;
+	board_write_note(loop->board, id, note);
+	if (id == NOTE_ALERTS)
+		alarms_set(&loop->alarms, note, loop->board);
+	if (before.len == note->len && !memcmp(before.text, note->text, note->len))
+		return;
+	snprintf(text, sizeof(text), "%s changed", note_name[id]);
+	news_push(loop->board, NEWS_CONFIG, 0, text);
 }
 
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
@@ -157,17 +172,21 @@ static void tick(struct loop *loop)
 {
 	int64_t begin_ns = clock_monotonic_ns();
 	if (loop->overrun)
-		push_news(loop->board, NEWS_DROPPED,
+		news_push(loop->board, NEWS_DROPPED, 0,
 			"the kernel reported more births and ends than could be read");
 	loop->overrun = false;
 
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
+	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
 	struct history_tick *history = sampler_history(&loop->sampler);
+	history_events_collect(&loop->events, loop->board, &loop->next_event);
+	if (history)
+		history_events_move(&history->events, &loop->events);
 	if (history && loop->recorder)
 		recorder_put(loop->recorder, history);
 	else
-		free(history);
+		history_tick_free(history);
 	say_health(loop, begin_ns, sweep_ns);
 }
 
@@ -259,6 +278,18 @@ static int watch(struct loop *loop, int fd)
 	return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
+/* As it is stored; as the predecessor had it where nothing can be read. */
+static void load_note(struct loop *loop, enum note id)
+{
+	struct note_text kept;
+	int r = loop->recorder ? recorder_load_note(loop->recorder, id, &kept) : -ENODATA;
+
+	if (r < 0 && board_read_note(loop->board, id, &kept) != BOARD_FOUND)
+		return;
+	/* Of another version there may be lines that this one does not know. */
+	note_load(&loop->control.notes[id], control_note_line[id], kept.text, kept.len);
+}
+
 /* The recorder, the settings it has, and what the command line says beyond them. */
 static void start_history(struct loop *loop)
 {
@@ -286,7 +317,19 @@ static void start_history(struct loop *loop)
 	control->in_force = control->stored;
 	if (loop->options->interval_ms)
 		control->in_force.value[SETTING_SAMPLE_INTERVAL_MS] = loop->options->interval_ms;
+	for (int id = 0; id < N_NOTES; id++)
+		load_note(loop, (enum note)id);
 	control->recorder = loop->recorder;
+}
+
+/* Numbers of events go on where the history ends, or where the predecessor was killed. */
+static void resume_events(struct loop *loop)
+{
+	uint64_t recorded = loop->recorder ? recorder_last_event(loop->recorder) : 0;
+
+	board_resume_news(loop->board, recorded);
+	uint64_t head = board_news_head(loop->board);
+	loop->next_event = recorded && recorded <= head ? recorded + 1 : head + 1;
 }
 
 static void start_connector(struct loop *loop)
@@ -354,10 +397,15 @@ static int start(struct loop *loop)
 	loop->control.jobs = loop->jobs;
 	loop->control.measure = &loop->measure;
 	loop->control.changed = settings_changed;
+	loop->control.note_changed = note_changed;
 	loop->control.ctx = loop;
 	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->measure_jobs };
 	start_history(loop);
+	resume_events(loop);
 	settings_changed(loop, &loop->control.in_force);
+	for (int id = 0; id < N_NOTES; id++)
+		note_changed(loop, (enum note)id, &loop->control.notes[id]);
+	alarms_restore(&loop->alarms, &loop->sampler, loop->board);
 	if (options->control_fd >= 0) {
 		r = control_server_new(options->control_fd, options->server_uid, control_handle,
 			&loop->control, &loop->server);
@@ -402,6 +450,9 @@ static void turn(struct loop *loop)
 	}
 	if (births)
 		on_connector(loop);
+	/* In a storm before the ring is full: then it is known what is left out. */
+	if (board_news_head(loop->board) - loop->next_event + 1 >= BOARD_NEWS / 2)
+		history_events_collect(&loop->events, loop->board, &loop->next_event);
 	look_at_dying(loop);
 }
 
@@ -431,6 +482,7 @@ int loop_run(const struct loop_options *options)
 			loop->health.interval_ms);
 		while (!loop->stop)
 			turn(loop);
+		tick(loop); /* what happened since the last one is history as well */
 	} else {
 		log_error("the collector cannot start: %s", err_name(-r));
 	}
@@ -451,6 +503,8 @@ int loop_run(const struct loop_options *options)
 	if (loop->connector >= 0)
 		connector_close(loop->connector);
 	sampler_deinit(&loop->sampler);
+	alarms_deinit(&loop->alarms);
+	history_events_deinit(&loop->events);
 	close_fd(&loop->epoll);
 	close_fd(&loop->timer);
 	close_fd(&loop->signals);

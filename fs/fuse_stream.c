@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -46,14 +47,6 @@ int streams_new(struct doors *doors, struct streams **ret)
 	return 0;
 }
 
-static void put_subject(struct buf *out, uint32_t pid)
-{
-	if (pid)
-		buf_put_u64(out, pid);
-	else
-		buf_puts(out, "node");
-}
-
 /* The line of news `seq`, or one that says how many were overwritten; stores what comes after it. */
 static bool put_line(
 	const struct board *board, struct buf *out, uint64_t seq, uint64_t head, uint64_t *ret_next)
@@ -61,16 +54,9 @@ static bool put_line(
 	struct board_news news;
 
 	if (board_read_news(board, seq, &news) == BOARD_FOUND) {
-		buf_put_u64(out, seq);
-		buf_putc(out, '\t');
-		render_time(out, news.time_ns);
-		buf_putc(out, '\t');
-		buf_puts(out, board_news_kind_name[news.kind]);
-		buf_putc(out, '\t');
-		put_subject(out, news.pid);
-		buf_putc(out, '\t');
-		buf_puts(out, news.text);
-		buf_putc(out, '\n');
+		char subject[BOARD_NEWS_SUBJECT];
+		render_event(out, seq, news.time_ns, board_news_kind_name[news.kind],
+			board_news_subject(&news, subject), news.text);
 		*ret_next = seq + 1;
 		return true;
 	}
@@ -81,11 +67,10 @@ static bool put_line(
 	uint64_t next = head > BOARD_NEWS / 2 ? head - BOARD_NEWS / 2 : 1;
 	if (next <= seq)
 		next = seq + 1;
-	buf_put_u64(out, next - 1);
-	buf_putc(out, '\t');
-	render_time(out, clock_realtime_ns());
-	buf_printf(out, "\tdropped\tnode\t%llu events were overwritten before they were read\n",
+	char text[80];
+	snprintf(text, sizeof(text), "%llu events were overwritten before they were read",
 		(unsigned long long)(next - seq));
+	render_event(out, next - 1, clock_realtime_ns(), board_news_kind_name[NEWS_DROPPED], "node", text);
 	*ret_next = next;
 	return true;
 }
@@ -108,7 +93,7 @@ static void gather(
 	}
 	uint64_t seq = slot->next_seq, skip = slot->next_skip, next;
 	while (out->len < size) {
-		char text[BOARD_NEWS_TEXT + 128];
+		char text[BOARD_NEWS_TEXT + BOARD_NEWS_SUBJECT + 128];
 		struct buf line = BUF_FIXED(text);
 		if (!put_line(board, &line, seq, head, &next))
 			break;

@@ -82,3 +82,18 @@ void render_rates(struct buf *out, const struct metric_list *list, const int64_t
 		}
 	}
 }
+
+void render_event(struct buf *out, uint64_t seq, int64_t time_ns, const char *kind, const char *subject,
+	const char *text)
+{
+	const char *const columns[] = { kind, subject, text };
+
+	buf_put_u64(out, seq);
+	buf_putc(out, '\t');
+	render_time(out, time_ns);
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {
+		buf_putc(out, '\t');
+		buf_puts(out, columns[i]);
+	}
+	buf_putc(out, '\n');
+}

@@ -24,3 +24,7 @@ void render_key_unknown(struct buf *out, const char *key);
 
 /* Rates of all windows, `rss_1s` ...: `rates` has n rows of N_WINDOWS, BOARD_RATE_UNKNOWN where too young. */
 void render_rates(struct buf *out, const struct metric_list *list, const int64_t *rates, unsigned n);
+
+/* A line of events: seq time kind subject text. Subject and text are escaped already. */
+void render_event(struct buf *out, uint64_t seq, int64_t time_ns, const char *kind, const char *subject,
+	const char *text);

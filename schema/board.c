@@ -28,8 +28,8 @@ static uint64_t layout(void)
 {
 	const uint64_t parts[] = { BOARD_VERSION, sizeof(struct board_memory), sizeof(struct board_process),
 		sizeof(struct board_system), sizeof(struct board_health), sizeof(struct settings),
-		sizeof(struct board_news), N_PROCESS_METRICS, N_SYSTEM_METRICS, N_PROCESS_RATES,
-		N_SYSTEM_RATES, N_WINDOWS };
+		sizeof(struct board_news), sizeof(struct note_text), sizeof(struct board_firing),
+		N_PROCESS_METRICS, N_SYSTEM_METRICS, N_PROCESS_RATES, N_SYSTEM_RATES, N_WINDOWS };
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		hash = (hash ^ parts[i]) * UINT64_C(0x100000001b3);
@@ -114,6 +114,13 @@ static void record_store(board_word *number, board_word *words, const void *from
 	board_write_end(number, odd);
 }
 
+/* A record that its writer did not finish is as if it had never been. */
+static void forget_torn(board_word *number)
+{
+	if (atomic_load_explicit(number, memory_order_relaxed) & 1)
+		atomic_store_explicit(number, 0, memory_order_release);
+}
+
 void board_take_over(struct board *board, struct board_health *ret_health)
 {
 	struct board_memory *memory = board->memory;
@@ -123,10 +130,11 @@ void board_take_over(struct board *board, struct board_health *ret_health)
 	board_words_load(ret_health, memory->health, sizeof(*ret_health));
 	if (atomic_load_explicit(&memory->health_number, memory_order_relaxed) & 1)
 		board_write_health(board, ret_health);
-	board_word *const numbers[] = { &memory->system_number, &memory->settings_number };
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (atomic_load_explicit(numbers[i], memory_order_relaxed) & 1)
-			atomic_store_explicit(numbers[i], 0, memory_order_release);
+	forget_torn(&memory->system_number);
+	forget_torn(&memory->settings_number);
+	forget_torn(&memory->firing_number);
+	for (int i = 0; i < N_NOTES; i++)
+		forget_torn(&memory->note_number[i]);
 
 	for (uint32_t pid = board_next_pid(board, 0); pid; pid = board_next_pid(board, pid + 1))
 		if (atomic_load_explicit(&memory->slot[pid].number, memory_order_relaxed) & 1)
@@ -186,6 +194,27 @@ void board_write_settings(struct board *board, const struct settings *settings)
 	record_store(&board->memory->settings_number, board->memory->settings, settings, sizeof(*settings));
 }
 
+void board_write_note(struct board *board, enum note id, const struct note_text *note)
+{
+	record_store(&board->memory->note_number[id], board->memory->note[id], note,
+		offsetof(struct note_text, text) + note->len);
+}
+
+void board_write_firing(struct board *board, const struct board_firing *firing)
+{
+	record_store(&board->memory->firing_number, board->memory->firing, firing,
+		offsetof(struct board_firing, entry) + firing->n * sizeof(firing->entry[0]));
+}
+
+void board_resume_news(struct board *board, uint64_t seq)
+{
+	struct board_memory *memory = board->memory;
+	if (atomic_load_explicit(&memory->news_last, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&memory->news_futex, (uint32_t)seq, memory_order_release);
+	atomic_store_explicit(&memory->news_last, seq, memory_order_release);
+}
+
 void board_push_event(struct board *board, struct board_event event)
 {
 	struct board_memory *memory = board->memory;
@@ -206,6 +235,7 @@ void board_push_news(struct board *board, struct board_news *news)
 	struct board_news_entry *entry = &memory->news[number % BOARD_NEWS];
 
 	news->seq = number;
+	news->subject[BOARD_NEWS_SUBJECT - 1] = '\0';
 	news->text[BOARD_NEWS_TEXT - 1] = '\0';
 	atomic_store_explicit(&entry->number, 0, memory_order_relaxed);
 	board_words_store(entry->word, news, sizeof(*news));

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "schema/metrics.h"
+#include "schema/note.h"
 #include "schema/settings.h"
 
 enum {
@@ -22,7 +23,9 @@ enum {
 	BOARD_RING = 65536,   /* events; a power of two */
 	BOARD_NEWS = 8192,    /* entries; a power of two */
 	BOARD_NEWS_TEXT = 200,
-	BOARD_COMM = 16, /* TASK_COMM_LEN, with its NUL */
+	BOARD_COMM = 16,                         /* TASK_COMM_LEN, with its NUL */
+	BOARD_NEWS_SUBJECT = 9 + 4 * BOARD_COMM, /* "by-name/" and an escaped comm, with a NUL */
+	BOARD_FIRING = 4096,
 	BOARD_READ_TRIES = 64,
 };
 
@@ -58,12 +61,16 @@ enum board_news_kind {
 extern const char *const board_news_kind_name[N_NEWS_KINDS];
 
 struct board_news {
-	uint64_t seq;               /* assigned by board_push_news, from 1, without gaps */
-	int64_t time_ns;            /* epoch */
-	uint32_t kind;              /* enum board_news_kind */
-	uint32_t pid;               /* the subject; 0: the node */
-	char text[BOARD_NEWS_TEXT]; /* escaped, one line, NUL-terminated */
+	uint64_t seq;                     /* assigned by board_push_news, from 1, without gaps */
+	int64_t time_ns;                  /* epoch */
+	uint32_t kind;                    /* enum board_news_kind */
+	uint32_t pid;                     /* of the process that is the subject; 0: none is */
+	char subject[BOARD_NEWS_SUBJECT]; /* empty: pid/N, or node where pid is 0; escaped, NUL-terminated */
+	char text[BOARD_NEWS_TEXT];       /* the same, one line */
 };
+
+/* The subject as people read it: node, pid/N, by-name/X. Returns it: a part of news, or of array. */
+const char *board_news_subject(const struct board_news *news, char array[static BOARD_NEWS_SUBJECT]);
 
 /* A signed rate per second, bytes or count; BOARD_RATE_UNKNOWN while the process is younger than the window.
  */
@@ -110,6 +117,16 @@ struct board_health {
 enum board_history { BOARD_HISTORY_ABSENT, BOARD_HISTORY_OK, BOARD_HISTORY_FULL, BOARD_HISTORY_READ_ONLY };
 enum board_births { BOARD_BIRTHS_SWEEP, BOARD_BIRTHS_CONNECTOR };
 
+/* What was found to be out of bounds and told as such, so that no later collector tells it again. */
+struct board_firing {
+	uint64_t n;
+	struct {
+		uint64_t rule;        /* hash of the rule's line; 0: growth */
+		uint64_t start_ticks; /* with pid: of the process; 0 where the rule speaks of no single one */
+		uint64_t pid;
+	} entry[BOARD_FIRING];
+};
+
 struct board; /* a mapping of it */
 
 /* Makes the memfd, sized and sealed against resizing. Returns the descriptor or -errno. */
@@ -137,6 +154,11 @@ void board_write_system(struct board *board, const struct board_system *system);
 void board_write_health(struct board *board, const struct board_health *health);
 void board_push_event(struct board *board, struct board_event event);
 void board_write_settings(struct board *board, const struct settings *settings);
+void board_write_note(struct board *board, enum note id, const struct note_text *note);
+void board_write_firing(struct board *board, const struct board_firing *firing);
+
+/* On a board that never had news: the next will have the number seq + 1. */
+void board_resume_news(struct board *board, uint64_t seq);
 
 /* Appends to the news and wakes whoever waits in board_wait_news. seq is filled in. */
 void board_push_news(struct board *board, struct board_news *news);
@@ -161,6 +183,10 @@ enum board_outcome board_read_event(const struct board *board, uint64_t seq, str
 
 /* The settings in force; BOARD_ABSENT before a collector published any. */
 enum board_outcome board_read_settings(const struct board *board, struct settings *ret);
+
+/* A note as it reads back; the same. */
+enum board_outcome board_read_note(const struct board *board, enum note id, struct note_text *ret);
+enum board_outcome board_read_firing(const struct board *board, struct board_firing *ret);
 
 /* The seq of the newest news, 0 before the first. */
 uint64_t board_news_head(const struct board *board);

@@ -19,11 +19,13 @@
 typedef _Atomic uint64_t board_word;
 
 enum {
-	BOARD_VERSION = 1, /* of the meaning of the records; their sizes are checked beside it */
+	BOARD_VERSION = 2, /* of the meaning of the records; their sizes are checked beside it */
 	BOARD_PROCESS_WORDS = (sizeof(struct board_process) + 7) / 8,
 	BOARD_SYSTEM_WORDS = (sizeof(struct board_system) + 7) / 8,
 	BOARD_HEALTH_WORDS = (sizeof(struct board_health) + 7) / 8,
 	BOARD_SETTINGS_WORDS = (sizeof(struct settings) + 7) / 8,
+	BOARD_NOTE_WORDS = (sizeof(struct note_text) + 7) / 8,
+	BOARD_FIRING_WORDS = (sizeof(struct board_firing) + 7) / 8,
 	BOARD_NEWS_WORDS = (sizeof(struct board_news) + 7) / 8,
 	BOARD_BITMAP_WORDS = BOARD_PIDS / 64,
 };
@@ -55,6 +57,9 @@ struct board_memory {
 	board_word health[BOARD_HEALTH_WORDS];
 	board_word system[BOARD_SYSTEM_WORDS];
 	board_word settings[BOARD_SETTINGS_WORDS];
+	board_word note_number[N_NOTES], firing_number;
+	board_word note[N_NOTES][BOARD_NOTE_WORDS];
+	board_word firing[BOARD_FIRING_WORDS];
 	board_word live[BOARD_BITMAP_WORDS];
 	struct board_event_entry event[BOARD_RING];
 	struct board_news_entry news[BOARD_NEWS];

@@ -101,6 +101,42 @@ enum board_outcome board_read_settings(const struct board *board, struct setting
 	return BOARD_FOUND;
 }
 
+enum board_outcome board_read_note(const struct board *board, enum note id, struct note_text *ret)
+{
+	const struct board_memory *memory = board->memory;
+	enum board_outcome outcome =
+		board_record_load(ret, &memory->note_number[id], memory->note[id], sizeof(*ret));
+
+	if (ret->len > NOTE_MAX || outcome != BOARD_FOUND)
+		ret->len = 0;
+	return outcome;
+}
+
+enum board_outcome board_read_firing(const struct board *board, struct board_firing *ret)
+{
+	const struct board_memory *memory = board->memory;
+	enum board_outcome outcome =
+		board_record_load(ret, &memory->firing_number, memory->firing, sizeof(*ret));
+
+	if (ret->n > BOARD_FIRING || outcome != BOARD_FOUND)
+		ret->n = 0;
+	return outcome;
+}
+
+const char *board_news_subject(const struct board_news *news, char array[static BOARD_NEWS_SUBJECT])
+{
+	struct buf text = { .data = array, .cap = BOARD_NEWS_SUBJECT, .fixed = true };
+
+	if (*news->subject)
+		return news->subject;
+	if (!news->pid)
+		return "node";
+	buf_puts(&text, "pid/");
+	buf_put_u64(&text, news->pid);
+	buf_putc(&text, '\0');
+	return array;
+}
+
 uint32_t board_next_pid(const struct board *board, uint32_t from)
 {
 	if (from >= BOARD_PIDS)
@@ -161,6 +197,7 @@ enum board_outcome board_read_news(const struct board *board, uint64_t seq, stru
 	if (atomic_load_explicit(&entry->number, memory_order_relaxed) != seq || news.kind >= N_NEWS_KINDS)
 		return BOARD_BUSY;
 	news.seq = seq;
+	news.subject[BOARD_NEWS_SUBJECT - 1] = '\0';
 	news.text[BOARD_NEWS_TEXT - 1] = '\0';
 	*ret = news;
 	return BOARD_FOUND;

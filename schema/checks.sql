@@ -27,3 +27,5 @@ SELECT minute FROM node_minute WHERE (minute + 60000000000) / 60 - 1000000000 NO
 (SELECT hour FROM node_hour UNION ALL SELECT hour FROM open_hour)
 -- name: three_levels
 SELECT 0 WHERE (SELECT count(*) FROM level) <> 3
+-- name: event_without_words
+SELECT id FROM event WHERE kind = '' OR subject = ''

@@ -33,6 +33,8 @@ enum control_op {
 	CONTROL_OP_PING,        /* answered with its payload */
 	CONTROL_OP_MEASURE,     /* pss, uss, dirty of (pid, start_ticks): struct control_measured */
 	CONTROL_OP_CONFIG,      /* payload: what was written to config */
+	CONTROL_OP_ALERTS,      /* the same, to alerts */
+	CONTROL_OP_TAGS,        /* the same, to tags */
 	N_CONTROL_OPS,
 };
 

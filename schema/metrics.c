@@ -90,6 +90,46 @@ int metric_by_name(const struct metric_list *list, struct span name)
 	return -1;
 }
 
+void metric_put_stat_key(struct buf *out, const struct metric *metric)
+{
+	buf_puts(out, metric->name);
+	if (metric->source == METRIC_SOURCE_MEASURED)
+		buf_puts(out, "_last");
+}
+
+int metric_by_stat_key(const struct metric_list *list, struct span key)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		char array[64];
+		struct buf text = BUF_FIXED(array);
+
+		metric_put_stat_key(&text, &list->rows[i]);
+		if (list->rows[i].where & METRIC_STAT && text.len == key.n && !memcmp(array, key.p, key.n))
+			return (int)i;
+	}
+	return -1;
+}
+
+int metric_rate_by_key(const struct metric_list *list, struct span key, enum metric_window *ret_window)
+{
+	unsigned n = list == &system_metrics ? N_SYSTEM_RATES : N_PROCESS_RATES;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct span name = metric_rate_name(&list->rows[metric_rate_metric(list, i)]);
+
+		if (key.n <= name.n || memcmp(key.p, name.p, name.n) != 0 || key.p[name.n] != '_')
+			continue;
+		struct span window = { key.p + name.n + 1, key.n - name.n - 1 };
+		for (unsigned w = 0; w < N_WINDOWS; w++) {
+			if (span_equals(window, metric_window_name[w])) {
+				*ret_window = (enum metric_window)w;
+				return (int)i;
+			}
+		}
+	}
+	return -1;
+}
+
 /* Absent unless both parts are known and the difference makes sense (they are read at one instant, but by the
  * kernel in turn). */
 static void set_difference(struct system_values *values, enum system_metric id, enum system_metric whole,

@@ -93,6 +93,12 @@ int metric_find(const struct metric_list *list, enum metric_source source, struc
 /* The row by name, "rss"; -1 where there is none. */
 int metric_by_name(const struct metric_list *list, struct span name);
 
+/* The key of a metric in `stat`: its name, with _last where it is measured on demand. */
+void metric_put_stat_key(struct buf *out, const struct metric *metric);
+
+/* The row by its key in `stat`; -1 where there is none. */
+int metric_by_stat_key(const struct metric_list *list, struct span key);
+
 /* Fills the DERIVED rows from those they derive from. */
 void system_values_derive(struct system_values *values);
 
@@ -152,3 +158,9 @@ enum {
 #undef RATE
 unsigned metric_rate_metric(const struct metric_list *list, unsigned rate_index);
 struct span metric_rate_name(const struct metric *metric);
+
+/*
+ * A rate by its key in `rate`, "rss_1m": its index among the rates of the list, and its window; -1 where
+ * there is none.
+ */
+int metric_rate_by_key(const struct metric_list *list, struct span key, enum metric_window *ret_window);

@@ -205,3 +205,18 @@ PRAGMA page_size
 PRAGMA freelist_count
 -- name: vacuum
 PRAGMA incremental_vacuum(500)
+
+-- name: put_note
+INSERT INTO note (name, text) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = excluded.text
+-- name: each_note
+SELECT name, text FROM note ORDER BY name
+-- name: put_event
+INSERT INTO event (seq, time_ns, kind, subject, text) VALUES (?1, ?2, ?3, ?4, ?5)
+-- name: each_event
+SELECT seq, time_ns, kind, subject, text FROM event ORDER BY id
+-- name: last_event
+SELECT seq FROM event ORDER BY id DESC LIMIT 1
+-- By the clock only from the oldest on: where it jumped, order is what counts.
+-- name: expire_events
+DELETE FROM event WHERE id < (SELECT min(id) FROM event) + ?3
+AND (id <= (SELECT max(id) FROM event) - ?1 OR time_ns < ?2)

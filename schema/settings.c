@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "schema/settings.h"
 #include "schema/base/num.h"
+#include "schema/base/quote.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -31,27 +32,6 @@ int setting_by_name(struct span name)
 			return i;
 	}
 	return -1;
-}
-
-/* Text of a user for a reason: printable ASCII, at most QUOTE_BYTES of theirs, so that the sentence keeps its
- * end. */
-enum { QUOTE_BYTES = 20, QUOTE_TEXT = QUOTE_BYTES * 4 + sizeof("...") };
-
-static const char *quote(char out[static QUOTE_TEXT], struct span text)
-{
-	struct buf buf = { .data = out, .cap = QUOTE_TEXT, .fixed = true };
-
-	for (size_t i = 0; i < text.n && i < QUOTE_BYTES; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		if (c < 0x80)
-			buf_put_escaped(&buf, &text.p[i], 1);
-		else
-			buf_printf(&buf, "\\%03o", c);
-	}
-	if (text.n > QUOTE_BYTES)
-		buf_puts(&buf, "...");
-	buf_putc(&buf, '\0');
-	return out;
 }
 
 /* A number in form, whatever its size: what is too large for 64 bits is out of range rather than no number.

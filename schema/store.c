@@ -149,6 +149,38 @@ int store_number(struct store *store, unsigned query, int64_t *ret_number)
 	return r ? r : store_step_number(store, statement, ret_number);
 }
 
+int store_put_pair(struct store *store, unsigned query, const char *name, const char *text, int len)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, query, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, text, len, SQLITE_STATIC);
+	return store_done(store, statement);
+}
+
+int store_each_pair(struct store *store, unsigned query, store_pair_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, query, &statement);
+	int rc;
+
+	if (r)
+		return r;
+	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
+		r = store_result(store, rc);
+		if (!r) {
+			const char *name = (const char *)sqlite3_column_text(statement, 0);
+			const char *value = (const char *)sqlite3_column_text(statement, 1);
+			r = name && value ? fn(ctx, name, value) : -ENOMEM;
+		}
+	}
+	store_reset(statement);
+	return r;
+}
+
 int store_run_text(struct store *store, const char *sql)
 {
 	return store_result(store, sqlite3_exec(store->db, sql, NULL, NULL, NULL));

@@ -17,7 +17,7 @@
 #include "schema/base/err.h"
 #include "schema/level.h"
 
-enum { STORE_VERSION = 2 }; /* PRAGMA user_version: the number of migrations */
+enum { STORE_VERSION = 3 }; /* PRAGMA user_version: the number of migrations */
 
 enum store_outcome {
 	STORE_OK = 0,
@@ -162,9 +162,28 @@ int store_oldest_open_hour(struct store *store, int64_t except, int64_t *ret_hou
 int store_close_hour(struct store *store, int64_t hour);
 
 /* --- settings --- */
-typedef int store_setting_fn(void *ctx, const char *name, const char *value);
+typedef int store_pair_fn(void *ctx, const char *name, const char *text);
 int store_put_setting(struct store *store, const char *name, const char *value);
-int store_each_setting(struct store *store, store_setting_fn *fn, void *ctx);
+int store_each_setting(struct store *store, store_pair_fn *fn, void *ctx);
+
+/* --- notes: alerts, tags, as they read --- */
+int store_put_note(struct store *store, const char *name, const char *text, size_t len);
+int store_each_note(struct store *store, store_pair_fn *fn, void *ctx);
+
+/* --- past events --- */
+struct store_event {
+	uint64_t seq;
+	int64_t time_ns;                   /* epoch */
+	const char *kind, *subject, *text; /* escaped */
+};
+int store_put_event(struct store *store, const struct store_event *event);
+typedef int store_event_fn(void *ctx, const struct store_event *event);
+/* All of them, in the order in which they came. */
+int store_each_event(struct store *store, store_event_fn *fn, void *ctx);
+/* The largest seq there is; ABSENT where there is no event. */
+int store_last_event(struct store *store, uint64_t *ret_seq);
+/* Deletes, of the oldest, those beyond the newest `keep` and those from before before_ns; at most `rows`. */
+int store_expire_events(struct store *store, int64_t keep, int64_t before_ns, int rows);
 
 /* --- what packed columns are, for those who read the file without memfs (scope: "system" or "process") ---
  */

@@ -44,6 +44,11 @@ int store_run(struct store *store, unsigned query);
 int store_number(struct store *store, unsigned query, int64_t *ret_number);
 int store_step_number(struct store *store, sqlite3_stmt *statement, int64_t *ret_number);
 
+/* What has a name and a text: bound as the first two parameters (len -1: up to its NUL), and read back as the
+ * first two columns. */
+int store_put_pair(struct store *store, unsigned query, const char *name, const char *text, int len);
+int store_each_pair(struct store *store, unsigned query, store_pair_fn *fn, void *ctx);
+
 /* Runs SQL of several statements (a migration). */
 int store_run_text(struct store *store, const char *sql);
 

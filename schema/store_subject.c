@@ -157,34 +157,12 @@ int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, voi
 
 int store_put_setting(struct store *store, const char *name, const char *value)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_PUT_SETTING, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
-	return store_done(store, statement);
+	return store_put_pair(store, QUERY_PUT_SETTING, name, value, -1);
 }
 
-int store_each_setting(struct store *store, store_setting_fn *fn, void *ctx)
+int store_each_setting(struct store *store, store_pair_fn *fn, void *ctx)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_EACH_SETTING, &statement);
-	int rc;
-
-	if (r)
-		return r;
-	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
-		r = store_result(store, rc);
-		if (!r) {
-			const char *name = (const char *)sqlite3_column_text(statement, 0);
-			const char *value = (const char *)sqlite3_column_text(statement, 1);
-			r = name && value ? fn(ctx, name, value) : -ENOMEM;
-		}
-	}
-	store_reset(statement);
-	return r;
+	return store_each_pair(store, QUERY_EACH_SETTING, fn, ctx);
 }
 
 int store_put_metric(struct store *store, const char *scope, unsigned place, const char *name)

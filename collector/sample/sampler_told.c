@@ -1,46 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /* What the kernel reports between ticks, and what people are told of starts and ends. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collector/news.h"
 #include "collector/sample/sampler.h"
 #include "schema/base/clock.h"
 
-static void push_news(struct sampler *sampler, enum board_news_kind kind, uint32_t pid, struct buf *text)
-{
-	struct board_news news = { .time_ns = clock_realtime_ns(), .kind = kind, .pid = pid };
-	memcpy(news.text, text->data, text->len);
-	board_push_news(sampler->board, &news);
-}
-
 void sampler_tell_start(struct sampler *sampler, struct process *process)
 {
-	char array[BOARD_NEWS_TEXT];
-	struct buf text = BUF_FIXED(array);
-
 	if (process->start_told)
 		return;
 	process->start_told = true;
-	buf_put_escaped(&text, process->shown.comm, strlen(process->shown.comm));
-	push_news(sampler, NEWS_START, process->pid, &text);
+	news_push(sampler->board, NEWS_START, process->pid, process->shown.comm);
+}
+
+/* The words of an exit: who, and how where that is known. */
+static void exit_text(char text[static BOARD_NEWS_TEXT], const char *comm, const int *ended)
+{
+	if (ended && WIFEXITED(*ended))
+		snprintf(text, BOARD_NEWS_TEXT, "%s code %d", comm, WEXITSTATUS(*ended));
+	else if (ended)
+		snprintf(text, BOARD_NEWS_TEXT, "%s signal %d", comm, WTERMSIG(*ended));
+	else
+		snprintf(text, BOARD_NEWS_TEXT, "%s", comm);
 }
 
 void sampler_tell_exit(struct sampler *sampler, struct process *process, const int *ended)
 {
-	char array[BOARD_NEWS_TEXT];
-	struct buf text = BUF_FIXED(array);
+	char text[BOARD_NEWS_TEXT];
 
 	if (process->exit_told)
 		return;
 	process->exit_told = true;
-	buf_put_escaped(&text, process->shown.comm, strlen(process->shown.comm));
-	if (ended && WIFEXITED(*ended))
-		buf_printf(&text, " code %d", WEXITSTATUS(*ended));
-	else if (ended)
-		buf_printf(&text, " signal %d", WTERMSIG(*ended));
-	push_news(sampler, NEWS_EXIT, process->pid, &text);
+	exit_text(text, process->shown.comm, ended);
+	news_push(sampler->board, NEWS_EXIT, process->pid, text);
 }
 
 void sampler_tell_starts(struct sampler *sampler)

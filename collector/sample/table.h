@@ -40,7 +40,8 @@ struct process {
 	int64_t stat_ns;        /* stat was last read */
 	int64_t status_ns;      /* status was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
-	struct board_process shown; /* what the board says; also the newest sample */
+	struct growth_track *growth; /* of collector/growth.h; NULL while it is too small to matter */
+	struct board_process shown;  /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process takes two cache lines");
 

@@ -196,30 +196,36 @@ static void put_picture(struct view *view, const struct place *place, struct buf
 static const struct node_list duration_list = { NULL, find_duration, 0, put_duration };
 static const struct node_list picture_list = { NULL, find_picture, 0, put_picture };
 
+/* clang-format off */
 #define DURATION(name, seconds, text)                                                                        \
-	{ name, 0444, NODE_TABLE, NULL, text, .render = history_render, .form = FORM_TABLE,                  \
-		.arg = seconds },                                                                            \
-	{                                                                                                    \
-		name ".svg", 0444, NODE_TABLE, NULL, "the same as a picture", .render = plot_row_render,     \
-									      .arg = seconds                 \
-	}
-
+	{ name, 0444, NODE_TABLE, NULL, text, .render = history_render, .form = FORM_TABLE, .arg = seconds }, \
+	{ name ".svg", 0444, NODE_TABLE, NULL, "the same as a picture", .render = plot_row_render,           \
+		.arg = seconds }
 #define DURATIONS                                                                                            \
-	README,                                                                                              \
-		DURATION("10m", 600,                                                                         \
-			"the last ten minutes: time and the metrics by their names, a line a second"),       \
-		DURATION("1h", 3600, "the last hour, a line a second"),                                      \
-		DURATION("1d", 86400, "the last day: averages, a line a minute"),                            \
-		DURATION("30d", 30 * 86400, "the last thirty days: averages, a line an hour"),               \
-		{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",      \
-			.render = history_render, .form = FORM_TABLE, .list = &duration_list,                \
-			.hidden = true },                                                                    \
-	{                                                                                                    \
-		NULL, 0444, NODE_TABLE, NULL, "the same as a picture", "DURATION.svg",                       \
-			.render = plot_row_render, .list = &picture_list, .hidden = true                     \
-	}
+	DURATION("10m", 600, "the last ten minutes: time and the metrics by their names, a line a second"),  \
+	DURATION("1h", 3600, "the last hour, a line a second"),                                              \
+	DURATION("1d", 86400, "the last day: averages, a line a minute"),                                    \
+	DURATION("30d", 30 * 86400, "the last thirty days: averages, a line an hour")
+#define ANY_DURATION                                                                                         \
+	{ NULL, 0444, NODE_TABLE, NULL, "any other time up to now: 90s 17m 36h 7d", "DURATION",              \
+		.render = history_render, .form = FORM_TABLE, .list = &duration_list, .hidden = true },      \
+	{ NULL, 0444, NODE_TABLE, NULL, "the same as a picture", "DURATION.svg",                             \
+		.render = plot_row_render, .list = &picture_list, .hidden = true }
+/* clang-format on */
 
 const struct node history_nodes[] = {
+	README,
 	DURATIONS,
+	ANY_DURATION,
+	{ 0 },
+};
+
+const struct node system_history_nodes[] = {
+	README,
+	DURATIONS,
+	{ "events", 0444, NODE_TABLE, NULL,
+		"past events: seq time kind subject text; of a storm of starts and exits a part, and a line of kind dropped",
+		.render = past_events_render, .form = FORM_TABLE, .strings = "kind subject text" },
+	ANY_DURATION,
 	{ 0 },
 };

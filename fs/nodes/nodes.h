@@ -5,12 +5,13 @@
 #include "fs/node.h"
 #include "schema/board.h"
 
-extern const struct node root_node;       /* root.c: all hangs below it */
-extern const struct node system_nodes[];  /* system.c: nodes/NODE/ */
-extern const struct node process_nodes[]; /* process.c: nodes/NODE/PID/ */
-extern const struct node group_nodes[];   /* groups.c: nodes/NODE/by-name/COMM/ */
-extern const struct node history_nodes[]; /* history.c: history/ of a node or a process */
-extern const struct node at_nodes[];      /* at.c: nodes/NODE/at/ */
+extern const struct node root_node;              /* root.c: all hangs below it */
+extern const struct node system_nodes[];         /* system.c: nodes/NODE/ */
+extern const struct node process_nodes[];        /* process.c: nodes/NODE/PID/ */
+extern const struct node group_nodes[];          /* groups.c: nodes/NODE/by-name/COMM/ */
+extern const struct node history_nodes[];        /* history.c: history/ of a process */
+extern const struct node system_history_nodes[]; /* the same of a node */
+extern const struct node at_nodes[];             /* at.c: nodes/NODE/at/ */
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */
@@ -53,3 +54,14 @@ int top_render(struct view *view, const struct place *place, const struct caller
 struct groups;
 int groups_new(struct groups **ret);
 void groups_free(struct groups *groups);
+
+/* --- events.c --- */
+
+/* history/events. */
+int past_events_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+/* alerts and tags, by the row's arg: the operation that writes it. */
+int note_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+/* Hands a write of what the collector keeps to it; arg as above. */
+int kept_write(struct view *view, const struct place *place, const struct caller *caller, const char *text,
+	size_t len, const atomic_bool *cancelled, struct err *err);

@@ -82,9 +82,7 @@ static void put_stat(struct buf *out, const struct process_values *values)
 
 		if (!(metric->where & METRIC_STAT))
 			continue;
-		buf_puts(&name, metric->name);
-		if (metric->source == METRIC_SOURCE_MEASURED)
-			buf_puts(&name, "_last");
+		metric_put_stat_key(&name, metric);
 		buf_putc(&name, 0);
 		if (metric_has(values->present, id))
 			render_key_metric(out, key, metric, values->value[id]);

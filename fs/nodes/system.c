@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/ask.h"
 #include "fs/nodes/nodes.h"
 #include "fs/refusals.h"
 #include "fs/render.h"
 #include "fs/view.h"
+#include "schema/control.h"
 #include "schema/proc/system_files.h"
 
 static int number_render(
@@ -97,20 +97,6 @@ static int config_render(
 	return 0;
 }
 
-static int config_write(struct view *view, const struct place *place, const struct caller *caller,
-	const char *text, size_t len, const atomic_bool *cancelled, struct err *err)
-{
-	/*
-	 * The kernel cuts a write(2) where it crosses into another page of the file, or into one of the
-	 * writer's memory that is not present, and goes on with the rest only if the part was taken: "5" of
-	 * "50\n" would be set.
-	 */
-	if (!len || text[len - 1] != '\n')
-		return err_set(err, EINVAL,
-			"a write ends with a newline; this may be a part of one, cut by the kernel: open the file anew");
-	return ask_write(view, CONTROL_OP_CONFIG, caller, text, len, cancelled, err);
-}
-
 /* The stream has no rendering: the door blocks its readers until the board has news. */
 #define EVENTS_DOC                                                                                           \
 	"new events only: seq time kind subject text; kinds start exit growth leak tier advice alert node config dropped"
@@ -166,7 +152,7 @@ const struct node system_nodes[] = {
 		.form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ "top", 0555, NODE_DIR, NULL, "the largest processes, largest first", .children = top_nodes },
 	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
-	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
+	{ "history", 0555, NODE_DIR, NULL, "the past", .children = system_history_nodes },
 	{ "at", 0555, NODE_DIR, NULL, "the machine as it was", .children = at_nodes, .live = true },
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
 	{ "errors", 0444, NODE_TABLE, NULL,
@@ -175,7 +161,13 @@ const struct node system_nodes[] = {
 		.strings = "path errno reason" },
 	{ "config", 0644, NODE_SETTING, NULL,
 		"settings, `name value` a line; all lines of a write are applied, or none",
-		.render = config_render, .write = config_write, .form = FORM_KEYED },
+		.render = config_render, .write = kept_write, .arg = CONTROL_OP_CONFIG, .form = FORM_KEYED },
+	{ "alerts", 0644, NODE_SETTING, NULL,
+		"rules, `NAME SUBJECT METRIC OP VALUE [for SECONDS]` a line, `-NAME` removes; SUBJECT is node, pid/N, by-name/X (the sum) or each/X, METRIC a key of its stat or rate (by-name: count), OP one of > >= < <= == !=; events of kind alert tell `NAME firing` and `NAME cleared`",
+		.render = note_render, .write = kept_write, .arg = CONTROL_OP_ALERTS },
+	{ "tags", 0644, NODE_SETTING, NULL,
+		"labels of the node, `key value` a line, `-key` removes; the key a Prometheus label name",
+		.render = note_render, .write = kept_write, .arg = CONTROL_OP_TAGS, .form = FORM_KEYED },
 	{ NULL, 0555, NODE_DIR, NULL, "a process", "PID", .list = &process_list, .children = process_nodes },
 	{ 0 },
 };

@@ -107,3 +107,22 @@ void buf_put_escaped(struct buf *buf, const char *bytes, size_t n)
 		}
 	}
 }
+
+static bool is_octal(char c, char largest)
+{
+	return c >= '0' && c <= largest;
+}
+
+void buf_put_unescaped(struct buf *buf, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *at = text + i;
+		if (*at == '\\' && n - i > 3 && is_octal(at[1], '3') && is_octal(at[2], '7') &&
+			is_octal(at[3], '7')) {
+			buf_putc(buf, (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0')));
+			i += 3;
+		} else {
+			buf_putc(buf, *at);
+		}
+	}
+}

@@ -44,6 +44,17 @@ bool span_word(struct span *rest, struct span *ret_word)
 	return true;
 }
 
+struct span span_trim(struct span span)
+{
+	while (span.n && is_blank(span.p[0])) {
+		span.p++;
+		span.n--;
+	}
+	while (span.n && is_blank(span.p[span.n - 1]))
+		span.n--;
+	return span;
+}
+
 bool kv_next(struct kv_cursor *cursor, struct span *ret_key, struct span *ret_value)
 {
 	struct span rest = { cursor->at, (size_t)(cursor->end - cursor->at) }, line;
@@ -55,14 +66,8 @@ bool kv_next(struct kv_cursor *cursor, struct span *ret_key, struct span *ret_va
 			continue;
 		if (key.n > 1 && key.p[key.n - 1] == ':')
 			key.n--;
-		while (line.n && is_blank(line.p[0])) {
-			line.p++;
-			line.n--;
-		}
-		while (line.n && is_blank(line.p[line.n - 1]))
-			line.n--;
 		*ret_key = key;
-		*ret_value = line;
+		*ret_value = span_trim(line);
 		return true;
 	}
 	return false;

@@ -40,4 +40,7 @@ bool span_word(struct span *rest, struct span *ret_word);
 /* The next line of *rest without its newline, which then begins behind it. False where *rest is empty. */
 bool span_line(struct span *rest, struct span *ret_line);
 
+/* The span without the blanks around it. */
+struct span span_trim(struct span span);
+
 bool span_equals(struct span span, const char *text);

@@ -39,7 +39,7 @@ def lines_until(fd, wanted, patience=20):
             text += os.read(fd, 65536)
     sys.exit('not in time; the last of %d lines: %r' % (len(lines), lines[-3:]))
 def told(kind, child):
-    return lambda line: line[2] == kind and line[3] == str(child.pid).encode()
+    return lambda line: line[2] == kind and line[3] == b'pid/%d' % child.pid
 def begin():
     # Who ends before the collector has looked at it may go untold: these stay.
     return subprocess.Popen(['sleep', '1000'])
@@ -158,7 +158,7 @@ seen = [lines_until(fd, told(b"start", children[-1])) for fd in fds]
 end(*children)
 def all_ended():
     # Ends are told of in any order.
-    ending = {str(child.pid).encode() for child in children}
+    ending = {b"pid/%d" % child.pid for child in children}
     def ended(line):
         if line[2] == b"exit":
             ending.discard(line[3])
@@ -169,7 +169,7 @@ for fd, lines in zip(fds, seen):
     numbers = [int(line[0]) for line in lines]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "a gap"
     starts = {line[3] for line in lines if line[2] == b"start"}
-    assert starts >= {str(child.pid).encode() for child in children}
+    assert starts >= {b"pid/%d" % child.pid for child in children}
 first, last = max(int(lines[0][0]) for lines in seen), min(int(lines[-1][0]) for lines in seen)
 same = [[line for line in lines if first <= int(line[0]) <= last] for lines in seen]
 assert all(lines == same[0] for lines in same), "readers differ"
@@ -185,7 +185,7 @@ end(child)
 lines += lines_until(large, told(b"exit", child))
 wanted = b"\n".join(b"\t".join(line) for line in lines) + b"\n"
 text, deadline = b"", time.monotonic() + 20
-while (b"\texit\t%d\t" % child.pid) not in text or not text.endswith(b"\n"):
+while (b"\texit\tpid/%d\t" % child.pid) not in text or not text.endswith(b"\n"):
     assert time.monotonic() < deadline
     text += os.read(small, 7)
 assert text.startswith(wanted[wanted.index(text[:text.index(b"\n")]):]), (wanted, text)

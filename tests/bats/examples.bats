@@ -69,6 +69,15 @@ start_named() {
 	run -2 "$TOP/examples/when-available" 1
 }
 
+@test "on-alert waits until its rule fires, and hands the event on" {
+	start_named on-alert-test
+	run -0 timeout 60 "$TOP/examples/on-alert" 'here each/on-alert-test rss > 4K for 1' sed 's/^/told: /'
+	assert_output --regexp "^told: [0-9]+"$'\t'"[0-9.]+"$'\t'"alert"$'\t'"pid/$STARTED"$'\t'"here firing rss [0-9]+ > 4096$"
+	run -2 "$TOP/examples/on-alert" rule
+	run "$TOP/examples/on-alert" 'here node colour > 1' true
+	assert_failure
+}
+
 @test "quickstart builds, mounts, shows numbers; and goes on where it is mounted already" {
 	local dir=$BATS_TEST_TMPDIR/q/mnt options
 	options=state=$BATS_TEST_TMPDIR/q/state,run=$BATS_TEST_TMPDIR/q/run,node=quick

@@ -61,7 +61,7 @@ in_order() {
 	for name in 0s 10 m -1m +1m 01m 1.5h 10w 10M 1h1m 99999999999d; do
 		[[ ! -e $local/history/$name ]] || fail "$name is there"
 	done
-	assert_equal "$(ls "$local/history" | tr '\n' ' ')" '10m 10m.svg 1d 1d.svg 1h 1h.svg 30d 30d.svg README '
+	assert_equal "$(ls "$local/history" | tr '\n' ' ')" '10m 10m.svg 1d 1d.svg 1h 1h.svg 30d 30d.svg README events '
 	# Below a process too, and of none other.
 	(cd "$local/1/history" && [[ $(readlink 90s) == "$RUN/live/nodes/$NODE/1/history/90s" ]])
 	[[ ! -e $local/4194303/history/90s ]]

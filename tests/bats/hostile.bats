@@ -64,9 +64,9 @@ PYTHON
 	retry_until 5 said_lines 3
 	local last
 	last=$(tail -n 1 "$SAID")
-	retry_until 10 grep -qP "\tstart\t$last\t" "$BATS_TEST_TMPDIR/events"
+	retry_until 10 grep -qP "\tstart\tpid/$last\t" "$BATS_TEST_TMPDIR/events"
 	stop "$PID"
-	retry_until 10 grep -qP "\texit\t$last\t" "$BATS_TEST_TMPDIR/events"
+	retry_until 10 grep -qP "\texit\tpid/$last\t" "$BATS_TEST_TMPDIR/events"
 	kill "$reader"
 	wait "$reader" || true
 	awk -F'\t' 'NF != 5 { print NR ": " $0; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/events"

@@ -80,7 +80,7 @@ teardown() {
 import os, select, signal, subprocess, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
 child = subprocess.Popen(["sleep", "1000"])
-text, wanted = b"", b"\tstart\t%d\t" % child.pid
+text, wanted = b"", b"\tstart\tpid/%d\t" % child.pid
 while wanted not in text:
     assert select.select([fd], [], [], 20)[0]
     text += os.read(fd, 65536)

@@ -79,7 +79,7 @@ while True:
 }
 
 followed() {
-	grep -qP "\texit\t$1\t" "$BATS_TEST_TMPDIR/followed"
+	grep -qP "\texit\tpid/$1\t" "$BATS_TEST_TMPDIR/followed"
 }
 
 # Each line whole, each number once, none left out.
@@ -93,7 +93,7 @@ follow_over_deaths() {
 	for _ in 1 2 3 4 5; do
 		start sleep 1000
 		kill -KILL "$(serve_pid)"
-		retry_until 20 grep -qP "\tstart\t$STARTED\t" "$BATS_TEST_TMPDIR/followed"
+		retry_until 20 grep -qP "\tstart\tpid/$STARTED\t" "$BATS_TEST_TMPDIR/followed"
 		kill -KILL "$STARTED"
 		retry_until 20 followed "$STARTED"
 	done
@@ -166,7 +166,7 @@ for i in range(1000):
 	victim=$STARTED
 	python3 -c '
 import os, select, sys
-fd, wanted = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK), b"\texit\t%s\t" % sys.argv[2].encode()
+fd, wanted = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK), b"\texit\tpid/%s\t" % sys.argv[2].encode()
 poll = select.poll()
 poll.register(fd, select.POLLIN)
 text = b""
@@ -324,7 +324,7 @@ older_than() {
 	awk -F'\t' 'NF != 15 { print NR ": " $0; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/table"
 	start sleep 1000
 	stop "$STARTED"
-	run timeout 10 grep -m 1 -P "\texit\t$STARTED\t" <&7
+	run timeout 10 grep -m 1 -P "\texit\tpid/$STARTED\t" <&7
 	assert_success
 	exec 7<&- 8<&-
 	# The adopted one is watched again.

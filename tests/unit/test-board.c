@@ -333,6 +333,64 @@ static void lies_are_put_in_range(void **state)
 	assert_int_equal(strlen(news.text), BOARD_NEWS_TEXT - 1);
 }
 
+static void notes_and_what_fires_come_back(void **state)
+{
+	const struct rig *rig = *state;
+	struct note_text *note = calloc(2, sizeof(*note)), *got = note + 1;
+	struct board_firing *firing = calloc(2, sizeof(*firing)), *fires = firing + 1;
+
+	assert_true(note && firing);
+	assert_int_equal(board_read_note(rig->reader, NOTE_TAGS, got), BOARD_ABSENT);
+	assert_int_equal(board_read_firing(rig->reader, fires), BOARD_ABSENT);
+	for (size_t len = NOTE_MAX; len; len /= 3) {
+		memset(note->text, 'a' + (int)(len % 26), len);
+		note->len = len;
+		board_write_note(rig->writer, NOTE_ALERTS, note);
+		assert_int_equal(board_read_note(rig->reader, NOTE_ALERTS, got), BOARD_FOUND);
+		assert_int_equal(got->len, len);
+		assert_memory_equal(got->text, note->text, len);
+	}
+	assert_int_equal(board_read_note(rig->reader, NOTE_TAGS, got), BOARD_ABSENT);
+	for (firing->n = BOARD_FIRING; firing->n; firing->n /= 2) {
+		firing->entry[firing->n - 1].pid = firing->n;
+		board_write_firing(rig->writer, firing);
+		assert_int_equal(board_read_firing(rig->reader, fires), BOARD_FOUND);
+		assert_int_equal(fires->n, firing->n);
+		assert_memory_equal(fires->entry, firing->entry, firing->n * sizeof(firing->entry[0]));
+	}
+	/* Lengths that are none. */
+	atomic_store(&rig->writer->memory->note[NOTE_ALERTS][0], NOTE_MAX + 1);
+	board_read_note(rig->reader, NOTE_ALERTS, got);
+	assert_int_equal(got->len, 0);
+	atomic_store(&rig->writer->memory->firing[0], BOARD_FIRING + 1);
+	board_read_firing(rig->reader, fires);
+	assert_int_equal(fires->n, 0);
+	free(note);
+	free(firing);
+}
+
+static void numbers_of_news_go_on_on_a_new_board(void **state)
+{
+	const struct rig *rig = *state;
+	struct board_news news = { .kind = NEWS_NODE };
+	char subject[BOARD_NEWS_SUBJECT];
+
+	board_resume_news(rig->writer, 70000);
+	assert_int_equal(board_news_head(rig->reader), 70000);
+	board_push_news(rig->writer, &news);
+	assert_int_equal(news.seq, 70001);
+	assert_int_equal(board_read_news(rig->reader, 70001, &news), BOARD_FOUND);
+	assert_int_equal(board_read_news(rig->reader, 70000, &news), BOARD_BUSY);
+	board_resume_news(rig->writer, 90000); /* not new any more */
+	assert_int_equal(board_news_head(rig->reader), 70001);
+
+	assert_string_equal(board_news_subject(&news, subject), "node");
+	news.pid = 4194303;
+	assert_string_equal(board_news_subject(&news, subject), "pid/4194303");
+	strcpy(news.subject, "by-name/x");
+	assert_string_equal(board_news_subject(&news, subject), "by-name/x");
+}
+
 static void readers_cannot_write(void **state)
 {
 	const struct rig *rig = *state;
@@ -436,6 +494,8 @@ int main(void)
 		TEST(only_a_board_is_mapped),
 		TEST(pages_are_made_when_touched),
 		TEST(news_wakes_who_waits),
+		TEST(notes_and_what_fires_come_back),
+		TEST(numbers_of_news_go_on_on_a_new_board),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
