@@ -34,6 +34,7 @@ void writer_deinit(struct writer *writer)
 	packer_deinit(&writer->packer);
 	free(writer->touched);
 	free(writer->ended);
+	remains_deinit(&writer->remains);
 	buf_deinit(&writer->blob);
 }
 
@@ -108,7 +109,7 @@ int writer_open(struct writer *writer, struct err *err)
 	/* From here on they are known; should the database be replaced, the new one gets them. */
 	writer->settings_pending = true;
 	writer->first_tick = true;
-	writer->retention_due = true;
+	writer->retention_due = writer->remains_due = true;
 	return 0;
 }
 
@@ -150,7 +151,7 @@ int writer_put_settings(struct writer *writer, const struct settings *settings)
 		return r;
 	}
 	writer->settings = *settings;
-	writer->retention_due = true;
+	writer->retention_due = writer->remains_due = true;
 	writer->retention_ns = 0;
 	return 0;
 }

@@ -53,6 +53,9 @@ struct writer {
 	struct writer_ended *ended;
 	size_t n_ended, ended_cap, n_ended_before; /* before: of ticks that could not be written */
 
+	struct remains_batch remains; /* to be stored with the next tick that is */
+	bool remains_due;             /* some may have to go */
+
 	bool key;         /* the next tick has to be one */
 	int64_t last_ns;  /* of the tick last written */
 	int64_t open_seq; /* first row of the open minute; 0: none */

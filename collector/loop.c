@@ -153,6 +153,15 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	board_write_health(loop->board, health);
 }
 
+/* Before the tick that says that they ended. */
+static void hand_over_remains(struct loop *loop)
+{
+	if (loop->recorder)
+		recorder_put_remains(loop->recorder, &loop->sampler.remains);
+	else
+		remains_clear(&loop->sampler.remains);
+}
+
 static void tick(struct loop *loop)
 {
 	int64_t begin_ns = clock_monotonic_ns();
@@ -164,6 +173,7 @@ static void tick(struct loop *loop)
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
 	struct history_tick *history = sampler_history(&loop->sampler);
+	hand_over_remains(loop);
 	if (history && loop->recorder)
 		recorder_put(loop->recorder, history);
 	else
@@ -214,17 +224,8 @@ static void on_event(void *ctx, const struct connector_event *event)
 	case CONNECTOR_REFUSED:
 		loop->sampler.trusts_births = false;
 		break;
-	case CONNECTOR_FORK:
-		sampler_told_fork(&loop->sampler, event->pid);
-		break;
-	case CONNECTOR_EXEC:
-		sampler_told_exec(&loop->sampler, event->pid);
-		break;
-	case CONNECTOR_CHANGED:
-		sampler_told_changed(&loop->sampler, event->pid);
-		break;
-	case CONNECTOR_EXIT:
-		if (sampler_told_exit(&loop->sampler, event->pid, event->wait_status))
+	default:
+		if (sampler_told(&loop->sampler, event))
 			add_dying(loop, event->pid);
 		break;
 	}
@@ -438,6 +439,7 @@ int loop_run(const struct loop_options *options)
 	/* Work may wait for the recorder, and the recorder tells through the queue of results: threads, it,
 	 * queue. */
 	jobs_stop(loop->jobs);
+	hand_over_remains(loop);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);
 	/* All is stored. Who measures a process that keeps its mmap lock cannot be waited for. */

@@ -16,3 +16,8 @@ SELECT subject FROM minute WHERE length(samples) = 0
 SELECT seq FROM journal WHERE length(tick) = 0
 -- name: one_state
 SELECT 0 WHERE (SELECT count(*) FROM state) <> 1
+-- name: ended_of_no_boot
+SELECT id FROM ended WHERE boot NOT IN (SELECT id FROM boot)
+-- name: ended_is_whole
+SELECT id FROM ended WHERE nth < 1 OR reason = '' OR (stat IS NOT NULL AND NOT json_valid(stat))
+OR (rate IS NOT NULL AND NOT json_valid(rate))

@@ -151,6 +151,8 @@ static bool apply_stat(
 	process->kernel_thread = shown->kernel_thread = stat->flags & PID_STAT_KERNEL_THREAD;
 	if (!has_ended(stat->state)) /* a thread ran exec, and the end of the old leader was told */
 		process->exit_told = false;
+	process->has_wait_status = stat->has_wait_status && stat->threads <= 1;
+	process->wait_status = stat->wait_status;
 	if (renamed && !process->born)
 		process->renamed = true;
 	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
@@ -276,8 +278,10 @@ static void introduce(struct sampler *sampler, struct process *process)
 				process_values_set(
 					&shown->values, (enum process_metric)id, was.values.value[id]);
 	} else if (known) {
+		struct process ended = { .pid = process->pid, .shown = was };
 		board_push_event(
 			sampler->board, (struct board_event) { BOARD_DEATH, process->pid, was.start_ticks });
+		sampler_tell_exit(sampler, &ended, NULL);
 	}
 	board_write_process(sampler->board, shown);
 	if (!same)
@@ -366,6 +370,8 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	char statm[PROCESS_STATM_MAX];
 	size_t statm_len = process->statm_len;
 	bool statm_moved = false, has_status = false, news = false;
+	char state_before = shown->state;
+	uint32_t threads_before = shown->threads;
 	int64_t stat_ns_before = process->stat_ns;
 	int r;
 
@@ -416,6 +422,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		news |= apply_status(sampler, process, &status);
 		if (what & LOOK_STATM)
 			apply_memory(sampler, process, statm, statm_len, &status);
+		sampler_keep_ending(sampler, process, &before, state_before, threads_before);
 	}
 	news |= sampler_update_rates(sampler, process, &before, stat_ns_before, now_ns);
 	process->sample_ns = now_ns;

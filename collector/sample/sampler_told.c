@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel reports between ticks, and what people are told of starts and ends. */
+/* What the kernel reports between ticks, and what people are told of starts. */
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "collector/sample/sampler.h"
@@ -27,22 +26,6 @@ void sampler_tell_start(struct sampler *sampler, struct process *process)
 	push_news(sampler, NEWS_START, process->pid, &text);
 }
 
-void sampler_tell_exit(struct sampler *sampler, struct process *process, const int *ended)
-{
-	char array[BOARD_NEWS_TEXT];
-	struct buf text = BUF_FIXED(array);
-
-	if (process->exit_told)
-		return;
-	process->exit_told = true;
-	buf_put_escaped(&text, process->shown.comm, strlen(process->shown.comm));
-	if (ended && WIFEXITED(*ended))
-		buf_printf(&text, " code %d", WEXITSTATUS(*ended));
-	else if (ended)
-		buf_printf(&text, " signal %d", WTERMSIG(*ended));
-	push_news(sampler, NEWS_EXIT, process->pid, &text);
-}
-
 void sampler_tell_starts(struct sampler *sampler)
 {
 	for (size_t i = 0; i < sampler->n_fresh; i++) {
@@ -53,8 +36,11 @@ void sampler_tell_starts(struct sampler *sampler)
 	sampler->n_fresh = 0;
 }
 
-/* Looks at a known process; buries it, and meets its successor, where it is gone. */
-static void look(struct sampler *sampler, struct process *process, unsigned what)
+/*
+ * Looks at a known process; buries it, and meets its successor, where it is gone. Where the report of its end
+ * may still be on its way (`waits`), it has until the next tick.
+ */
+static void look(struct sampler *sampler, struct process *process, unsigned what, bool waits)
 {
 	uint32_t pid = process->pid;
 	int r = sampler_look(sampler, process, what);
@@ -62,6 +48,10 @@ static void look(struct sampler *sampler, struct process *process, unsigned what
 		sampler->failures++;
 	if (r != PROC_GONE)
 		return;
+	if (waits && sampler->trusts_births && !process->exit_told && !process->missed) {
+		process->missed = true;
+		return;
+	}
 	sampler_bury(sampler, process, NULL);
 	if (sampler_adopt(sampler, pid) < 0)
 		sampler->failures++;
@@ -71,7 +61,7 @@ void sampler_told_fork(struct sampler *sampler, uint32_t pid)
 {
 	struct process *process = process_find(&sampler->table, pid);
 	if (process) /* a listing was quicker, or the pid is used again */
-		look(sampler, process, LOOK_ALL);
+		look(sampler, process, LOOK_ALL, false);
 	else if (sampler_adopt(sampler, pid) < 0)
 		sampler->failures++;
 }
@@ -83,7 +73,7 @@ void sampler_told_exec(struct sampler *sampler, uint32_t pid)
 		sampler_told_fork(sampler, pid);
 		process = process_find(&sampler->table, pid);
 	} else {
-		look(sampler, process, LOOK_ALL | LOOK_EXEC);
+		look(sampler, process, LOOK_ALL | LOOK_EXEC, true);
 		process = process_find(&sampler->table, pid);
 	}
 	if (process)
@@ -92,7 +82,11 @@ void sampler_told_exec(struct sampler *sampler, uint32_t pid)
 
 void sampler_told_changed(struct sampler *sampler, uint32_t pid)
 {
-	sampler_told_fork(sampler, pid);
+	struct process *process = process_find(&sampler->table, pid);
+	if (process)
+		look(sampler, process, LOOK_ALL, true);
+	else
+		sampler_told_fork(sampler, pid);
 }
 
 bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status)
@@ -116,13 +110,62 @@ bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status)
 	return true;
 }
 
+/* When a report of the kernel was made, as the wall clock has it. */
+static int64_t epoch_of(uint64_t monotonic_ns)
+{
+	return clock_realtime_ns() - (clock_monotonic_ns() - (int64_t)monotonic_ns);
+}
+
+static bool take_event(struct sampler *sampler, const struct connector_event *event)
+{
+	struct unseen unseen;
+
+	switch (event->kind) {
+	case CONNECTOR_FORK: {
+		sampler_told_fork(sampler, event->pid);
+		const struct process *parent = process_find(&sampler->table, event->parent);
+		if (!process_find(&sampler->table, event->pid))
+			unseen_fork(&sampler->unseen, event, parent ? &parent->shown : NULL);
+		break;
+	}
+	case CONNECTOR_EXEC:
+		sampler_told_exec(sampler, event->pid);
+		unseen_exec(&sampler->unseen, event->pid);
+		break;
+	case CONNECTOR_CHANGED:
+		sampler_told_changed(sampler, event->pid);
+		unseen_changed(&sampler->unseen, event);
+		break;
+	case CONNECTOR_EXIT: {
+		bool was_unseen = unseen_take(&sampler->unseen, event->pid, &unseen);
+		if (process_find(&sampler->table, event->pid))
+			return sampler_told_exit(sampler, event->pid, event->wait_status);
+		if (was_unseen)
+			sampler_end_unseen(sampler, &unseen, event->wait_status);
+		break;
+	}
+	case CONNECTOR_LISTENING:
+	case CONNECTOR_REFUSED:
+		break;
+	}
+	return false;
+}
+
+bool sampler_told(struct sampler *sampler, const struct connector_event *event)
+{
+	sampler->told_ns = epoch_of(event->time_ns);
+	bool dying = take_event(sampler, event);
+	sampler->told_ns = 0;
+	return dying;
+}
+
 bool sampler_reaped(struct sampler *sampler, uint32_t pid)
 {
 	struct process *process = process_find(&sampler->table, pid);
 	if (!process)
 		return true;
 	uint64_t start_ticks = process->shown.start_ticks;
-	look(sampler, process, LOOK_STATM);
+	look(sampler, process, LOOK_STATM, false);
 	process = process_find(&sampler->table, pid);
 	return !process || process->shown.start_ticks != start_ticks || process->shown.state != 'Z';
 }

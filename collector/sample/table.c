@@ -19,6 +19,7 @@ static void process_free(struct process *process)
 		return;
 	close_fd(&process->statm_fd);
 	free(process->track);
+	free(process->ending);
 	free(process);
 }
 

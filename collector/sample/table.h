@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/remains.h"
 #include "collector/sample/rates.h"
 #include "schema/board.h"
 
@@ -40,6 +41,9 @@ struct process {
 	int64_t stat_ns;        /* stat was last read */
 	int64_t status_ns;      /* status was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
+	struct remains *ending; /* what it had before its memory went; NULL while it has some, or never had */
+	bool has_wait_status;   /* its stat, read as a zombie, says how it ended */
+	int wait_status;
 	struct board_process shown; /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process takes two cache lines");

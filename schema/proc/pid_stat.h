@@ -21,6 +21,8 @@ struct pid_stat {
 	uint32_t threads;
 	uint64_t start_ticks;
 	uint64_t vsize_bytes;
+	bool has_wait_status; /* of a zombie, where the reader may know it (ptrace access) */
+	int wait_status;      /* as wait(2) gives it; the leader's, where other threads ended later */
 };
 enum { PID_STAT_KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD */
 

@@ -215,7 +215,7 @@ static void what_the_kernel_tells_is_on_the_board_at_once(void **state)
 	assert_true(sampler_told_exit(&rig->sampler, pid, 7 << 8));
 	assert_int_equal(shown(rig, pid).state, 'Z');
 	assert_false(metric_has(shown(rig, pid).values.present, PROCESS_RSS));
-	expect_news(rig, NEWS_EXIT, pid, "renamed code 7");
+	expect_news(rig, NEWS_EXIT, pid, "renamed exit 7");
 	assert_false(sampler_reaped(&rig->sampler, pid));
 	waitpid(child.pid, NULL, 0);
 	assert_true(sampler_reaped(&rig->sampler, pid));
