@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "collector/args.h"
 #include "collector/connector.h"
 #include "collector/control.h"
 #include "collector/control_server.h"
@@ -42,7 +43,8 @@ struct loop {
 	struct measure measure;
 	struct control control;
 	struct jobs *jobs;
-	struct jobs *measure_jobs; /* its workers may be stuck for ever */
+	struct args_reader args;
+	struct jobs *measure_jobs, *args_jobs; /* their workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
 	int epoll, timer, signals, connector;
@@ -170,6 +172,8 @@ static void tick(struct loop *loop)
 			"the kernel reported more births and ends than could be read");
 	loop->overrun = false;
 
+	/* Those of the tick before: who has come to this one is worth it. */
+	args_read_new(&loop->args);
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
 	struct history_tick *history = sampler_history(&loop->sampler);
@@ -336,6 +340,8 @@ static int start(struct loop *loop)
 	int r = jobs_new(WORKERS, &loop->jobs);
 	if (r == 0)
 		r = jobs_new(MEASURE_WORKERS, &loop->measure_jobs);
+	if (r == 0)
+		r = jobs_new(1, &loop->args_jobs);
 	if (r < 0)
 		return r;
 
@@ -356,6 +362,7 @@ static int start(struct loop *loop)
 	loop->control.measure = &loop->measure;
 	loop->control.changed = settings_changed;
 	loop->control.ctx = loop;
+	loop->args = (struct args_reader) { .sampler = &loop->sampler, .jobs = loop->args_jobs };
 	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->measure_jobs };
 	start_history(loop);
 	settings_changed(loop, &loop->control.in_force);
@@ -366,7 +373,8 @@ static int start(struct loop *loop)
 			return r;
 		r = watch(loop, control_server_fd(loop->server));
 	}
-	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs) };
+	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs),
+		jobs_fd(loop->args_jobs) };
 	for (size_t i = 0; r == 0 && i < sizeof(fds) / sizeof(*fds); i++)
 		r = watch(loop, fds[i]);
 	return r;
@@ -376,7 +384,7 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false, measured = false;
+	bool births = false, requests = false, results = false, measured = false, args = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -390,6 +398,8 @@ static void turn(struct loop *loop)
 			results = true;
 		else if (fd == jobs_fd(loop->measure_jobs))
 			measured = true;
+		else if (fd == jobs_fd(loop->args_jobs))
+			args = true;
 		else
 			requests = true;
 	}
@@ -397,6 +407,8 @@ static void turn(struct loop *loop)
 		jobs_dispatch(loop->jobs);
 	if (measured)
 		jobs_dispatch(loop->measure_jobs);
+	if (args)
+		jobs_dispatch(loop->args_jobs);
 	if (requests) {
 		control_server_dispatch(loop->server);
 		measure_tidy(&loop->measure);
@@ -442,11 +454,14 @@ int loop_run(const struct loop_options *options)
 	hand_over_remains(loop);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);
-	/* All is stored. Who measures a process that keeps its mmap lock cannot be waited for. */
+	/* All is stored. Who reads a process that keeps its mmap lock cannot be waited for. */
 	if (loop->measure.n_running)
 		jobs_dispatch(loop->measure_jobs);
-	if (loop->measure.n_running)
+	if (loop->args.busy)
+		jobs_dispatch(loop->args_jobs);
+	if (loop->measure.n_running || loop->args.busy)
 		_exit(EXIT_SUCCESS);
+	jobs_free(loop->args_jobs);
 	jobs_free(loop->measure_jobs);
 	jobs_free(loop->jobs);
 	control_server_free(loop->server);

@@ -292,6 +292,7 @@ void sampler_deinit(struct sampler *sampler)
 	buf_deinit(&sampler->text);
 	free(sampler->gone);
 	free(sampler->fresh);
+	free(sampler->argless);
 	free(sampler->ended);
 	remains_deinit(&sampler->remains);
 	unseen_deinit(&sampler->unseen);

@@ -54,6 +54,8 @@ struct sampler {
 	size_t n_gone, cap_gone;
 	uint32_t *fresh; /* pids whose start is not in the news yet */
 	size_t n_fresh, cap_fresh;
+	uint32_t *argless; /* pids whose command line is new since it was last asked for */
+	size_t n_argless, cap_argless;
 	struct history_entry *ended; /* since the last tick given to history */
 	size_t n_ended, cap_ended;
 	struct remains_batch remains; /* of those, and of whom only the kernel told; the loop takes them */
@@ -131,15 +133,19 @@ void sampler_told_fork(struct sampler *sampler, uint32_t pid);
 void sampler_told_exec(struct sampler *sampler, uint32_t pid);
 void sampler_told_changed(struct sampler *sampler, uint32_t pid); /* comm, uid or gid */
 
-/* The leader ended. True where it is still there, as a zombie: ask sampler_reaped later. */
+/* The leader ended. True where it, or another thread, is still there: ask sampler_reaped later. */
 bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status);
 
-/* Whether a process that was reported as ended is off the table by now. */
+/* Whether a process that was reported as ended is off the table by now; tells of the end of its last thread.
+ */
 bool sampler_reaped(struct sampler *sampler, uint32_t pid);
 
 /* News of starts, held back until exec gave the process its name, or a tick passed. */
 void sampler_tell_starts(struct sampler *sampler);
 void sampler_tell_start(struct sampler *sampler, struct process *process);
+
+/* The command line of (pid, start_ticks), from malloc, which is taken over; NULL: it has none. */
+void sampler_take_args(struct sampler *sampler, uint32_t pid, uint64_t start_ticks, char *args);
 
 /* pss, uss, dirty of (pid, start_ticks) as measured; false where that process is no more. */
 bool sampler_measured(struct sampler *sampler, uint32_t pid, uint64_t start_ticks,

@@ -83,6 +83,10 @@ void sampler_tell_exit(struct sampler *sampler, struct process *process, const i
 		remains = *process->ending;
 	if (!ended && process->has_wait_status)
 		ended = &process->wait_status;
+	else if (!ended && process->leader_ended)
+		ended = &process->leader_status;
+	remains.args = process->args;
+	process->args = NULL;
 	remains.sampled = remains.has_comm = remains.has_owner = true;
 	remains.reason = find_reason(sampler, process->pid, remains.last.start_ns, remains.end_ns, ended);
 	push_exit(sampler, &remains);

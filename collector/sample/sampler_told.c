@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What the kernel reports between ticks, and what people are told of starts. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "collector/sample/sampler.h"
 #include "schema/base/clock.h"
+#include "schema/proc/pid_stat.h"
 
 static void push_news(struct sampler *sampler, enum board_news_kind kind, uint32_t pid, struct buf *text)
 {
@@ -94,7 +96,8 @@ bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status)
 	struct process *process = process_find(&sampler->table, pid);
 	if (!process)
 		return false;
-	int r = sampler_look(sampler, process, process->kernel_thread ? LOOK_STAT : LOOK_STATM);
+	/* stat in any case: a sweep may have seen it without memory, and not ended yet. */
+	int r = sampler_look(sampler, process, LOOK_STATM | LOOK_STAT);
 	if (r == PROC_GONE) {
 		sampler_bury(sampler, process, &wait_status);
 		if (sampler_adopt(sampler, pid) < 0)
@@ -103,8 +106,15 @@ bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status)
 	}
 	if (r < 0)
 		sampler->failures++;
-	if (process->shown.state != 'Z' || process->through_thread)
-		return false; /* other threads live on */
+	if (!pid_stat_ended(process->shown.state))
+		return false;
+	if (process->through_thread) {
+		/* Other threads live on; or all are ending, one after the other. */
+		process->leader_ended = true;
+		process->leader_ended_ns = clock_monotonic_ns();
+		process->leader_status = wait_status;
+		return true;
+	}
 	sampler_tell_start(sampler, process);
 	sampler_tell_exit(sampler, process, &wait_status);
 	return true;
@@ -167,7 +177,24 @@ bool sampler_reaped(struct sampler *sampler, uint32_t pid)
 	uint64_t start_ticks = process->shown.start_ticks;
 	look(sampler, process, LOOK_STATM, false);
 	process = process_find(&sampler->table, pid);
-	return !process || process->shown.start_ticks != start_ticks || process->shown.state != 'Z';
+	if (!process || process->shown.start_ticks != start_ticks || !pid_stat_ended(process->shown.state))
+		return true;
+	if (!process->through_thread) {
+		sampler_tell_start(sampler, process);
+		sampler_tell_exit(sampler, process, NULL);
+	}
+	return false;
+}
+
+void sampler_take_args(struct sampler *sampler, uint32_t pid, uint64_t start_ticks, char *args)
+{
+	struct process *process = process_find(&sampler->table, pid);
+	if (!process || process->shown.start_ticks != start_ticks || process->exit_told) {
+		free(args);
+		return;
+	}
+	free(process->args);
+	process->args = args;
 }
 
 bool sampler_measured(struct sampler *sampler, uint32_t pid, uint64_t start_ticks,

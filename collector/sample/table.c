@@ -20,6 +20,7 @@ static void process_free(struct process *process)
 	close_fd(&process->statm_fd);
 	free(process->track);
 	free(process->ending);
+	free(process->args);
 	free(process);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* history/ of a node or a process: what the collector recorded, over any duration up to now. */
+/* history/ of a node or a process, also one that ended: what the collector recorded, over any duration up to
+ * now. */
 #include <errno.h>
 #include <string.h>
 
@@ -33,28 +34,53 @@ static int put_row(void *ctx, int64_t time_s, uint64_t present, const uint64_t *
 	return buf_error(table->out);
 }
 
+/* Whose samples, and until when. */
+struct past {
+	int64_t subject, until_s;
+};
+
+static int on_ended(void *ctx, const struct store_ended *ended)
+{
+	*(struct past *)ctx = (struct past) { ended->subject, ended->end_ns / 1000000000 + 1 };
+	return ended->subject ? 0 : STORE_ABSENT;
+}
+
+/* 0, a store_outcome (ABSENT: nothing is recorded), or -errno. */
+static int find_past(struct view *view, struct store *store, const struct place *place, struct past *ret)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+
+	*ret = (struct past) { HISTORY_NODE, clock_realtime_ns() / 1000000000 };
+	if (place->name != PLACE_NO_NAME)
+		return store_get_ended(store, place->name, on_ended, ret);
+	if (!place->pid)
+		return 0;
+	int r = view_open_process(view, place, &process);
+	return r ? r : store_find_subject(store, place->pid, process.stat.start_ticks, &ret->subject);
+}
+
+static bool is_of_process(const struct place *place)
+{
+	return place->pid || place->name != PLACE_NO_NAME;
+}
+
 static int put_samples(struct view *view, struct store *store, const struct place *place, int64_t seconds,
 	struct table *table)
 {
-	int64_t subject = HISTORY_NODE, now = clock_realtime_ns() / 1000000000;
+	struct past past;
+	int r = find_past(view, store, place, &past);
 
-	if (place->pid) {
-		CLEANUP_PROCESS struct process process = PROCESS_INIT;
-		int r = view_open_process(view, place, &process);
-		if (r)
-			return r;
-		r = store_find_subject(store, place->pid, process.stat.start_ticks, &subject);
-		if (r)
-			return r == STORE_ABSENT ? 0 : -ENODATA; /* not recorded yet: no rows */
-	}
-	int r = history_each(store, subject, now - seconds, now, put_row, table);
+	if (!r)
+		r = history_each(store, past.subject, past.until_s - seconds, past.until_s, put_row, table);
+	else if (r == STORE_ABSENT)
+		r = 0; /* no rows */
 	return r > 0 ? -ENODATA : r;
 }
 
 static int history_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	struct table table = { out, place->pid ? &process_metrics : &system_metrics, 0 };
+	struct table table = { out, is_of_process(place) ? &process_metrics : &system_metrics, 0 };
 	unsigned seconds = place->span_s ? place->span_s : tree_node(view->tree, place)->arg;
 	int r = -ENODATA;
 

@@ -10,6 +10,7 @@ extern const struct node system_nodes[];  /* system.c: nodes/NODE/ */
 extern const struct node process_nodes[]; /* process.c: nodes/NODE/PID/ */
 extern const struct node group_nodes[];   /* groups.c: nodes/NODE/by-name/COMM/ */
 extern const struct node history_nodes[]; /* history.c: history/ of a node or a process */
+extern const struct node ended_nodes[];   /* ended.c: nodes/NODE/ended/ */
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */
@@ -48,6 +49,9 @@ int processes_put_top(struct process_source *source, enum top_order order, struc
 int processes_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
+
+/* `stat` of a process. */
+void process_stat_put(struct buf *out, const struct process_values *values);
 
 struct groups;
 int groups_new(struct groups **ret);

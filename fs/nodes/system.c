@@ -167,6 +167,8 @@ const struct node system_nodes[] = {
 	{ "top", 0555, NODE_DIR, NULL, "the largest processes, largest first", .children = top_nodes },
 	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
 	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
+	{ "ended", 0555, NODE_DIR, NULL, "remains of processes that ended", .children = ended_nodes,
+		.live = true },
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
 	{ "errors", 0444, NODE_TABLE, NULL,
 		"the last 100 writes refused here; yours: time uid pid path errno reason",

@@ -26,6 +26,12 @@ struct pid_stat {
 };
 enum { PID_STAT_KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD */
 
+/* Whether a state is that of a task which ended and is still there. */
+static inline bool pid_stat_ended(char state)
+{
+	return state == 'Z' || state == 'X' || state == 'x';
+}
+
 /* False where the text is not such a line (torn, empty): *ret is then untouched. Pure; survives any bytes. */
 bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len);
 
