@@ -67,8 +67,9 @@ static void parse_ending(struct pid_stat *stat, struct span rest)
 			return;
 		if (field != FIELD_EXIT_CODE)
 			continue;
-		/* Without the newline behind it, it may have been cut. */
-		if (!rest.n || !num_parse_whole(word.p, word.n, &number) || number > UINT16_MAX)
+		/* The last field: without its newline it may have been cut. */
+		bool whole = rest.n || word.p[word.n - 1] == '\n';
+		if (!whole || !num_parse_whole(word.p, word.n - !rest.n, &number) || number > UINT16_MAX)
 			return;
 		stat->has_wait_status = number || wchan;
 		stat->wait_status = (int)number;
