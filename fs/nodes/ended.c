@@ -53,19 +53,6 @@ enum fact {
 	FACT_REASON,
 };
 
-/* comm has the kernel's bytes here as in PID/: \ooo is what the store made of one. */
-static void put_unescaped(struct buf *out, const char *text)
-{
-	while (*text) {
-		if (*text != '\\' || !text[1] || !text[2] || !text[3]) {
-			buf_putc(out, *text++);
-			continue;
-		}
-		buf_putc(out, (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0')));
-		text += 4;
-	}
-}
-
 static int put_known(struct buf *out, const struct store_ended *ended, unsigned known, uint32_t number)
 {
 	if (!(ended->known & known))
@@ -88,7 +75,8 @@ static int put_fact(enum fact fact, const struct store_ended *ended, struct buf 
 	case FACT_COMM:
 		if (!ended->comm)
 			return -ENODATA;
-		put_unescaped(out, ended->comm);
+		/* The kernel's bytes, as in PID/. */
+		buf_put_unescaped(out, ended->comm, strlen(ended->comm));
 		return 0;
 	case FACT_ARGS:
 		return put_text(out, ended->args);

@@ -107,3 +107,22 @@ void buf_put_escaped(struct buf *buf, const char *bytes, size_t n)
 		}
 	}
 }
+
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+void buf_put_unescaped(struct buf *buf, const char *text, size_t n)
+{
+	while (n) {
+		bool escape = n >= 4 && text[0] == '\\' && is_octal(text[1]) && is_octal(text[2]) &&
+			      is_octal(text[3]);
+		if (escape)
+			buf_putc(buf, (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0')));
+		else
+			buf_putc(buf, *text);
+		text += escape ? 4 : 1;
+		n -= escape ? 4 : 1;
+	}
+}

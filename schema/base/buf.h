@@ -45,3 +45,6 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 
 /* As in /proc/mounts: TAB, newline, backslash, DEL and the other control bytes become \ooo. */
 void buf_put_escaped(struct buf *buf, const char *bytes, size_t n);
+
+/* The bytes that an escaped text stands for. */
+void buf_put_unescaped(struct buf *buf, const char *text, size_t n);

@@ -30,13 +30,18 @@ has_reason() {
 	dir=$(remains "$1") && [[ $(<"$dir/reason") == "$2" ]]
 }
 
-# end_with STATUS CMD...: runs CMD after the collector has seen its shell; sets PID.
+# Whether a tick that has the process is in the database.
+is_recorded() {
+	sqlite3 "file:$STATE/history.db?mode=ro" 'SELECT pid FROM subject WHERE end_s = 0' | grep -qx "$1"
+}
+
+# end_with STATUS CMD...: runs CMD once its shell is recorded; sets PID.
 end_with() {
 	local status=0 wanted=$1
 	shift
 	start sh -c 'while [ ! -e "$0" ]; do sleep 0.05; done; "$@"' "$BATS_TEST_TMPDIR/go" "$@"
 	PID=$STARTED
-	retry_until 10 test -e "$MNT/local/$PID/rss"
+	retry_until 10 is_recorded "$PID"
 	touch "$BATS_TEST_TMPDIR/go"
 	wait "$PID" || status=$?
 	rm "$BATS_TEST_TMPDIR/go"
@@ -217,9 +222,8 @@ grow_in_cgroup() {
 @test 'a death while no collector looks is found by the next one' {
 	local before dir
 	start_still
-	retry_until 10 test -e "$MNT/local/$PID/rss"
+	retry_until 10 is_recorded "$PID"
 	before=$(<"$MNT/local/$PID/rss")
-	retry_until 10 eval "[ \$(tail -n +2 $MNT/local/processes | cut -f 1 | grep -cx $PID) -eq 1 ]"
 	# It cannot see the end: stopped, then killed.
 	tell_collector STOP
 	kill -KILL "$PID"
@@ -239,7 +243,7 @@ grow_in_cgroup() {
 	end_with 5 exit 5
 	second=$PID
 	tell_collector KILL
-	# The second may have been in the tick that was lost: then how it ended is.
+	# How it ended may be lost with the tick that it was in; that it did is not.
 	retry_until 20 remains "$second"
 	assert_regex "$(<"$(remains "$second")/reason")" '^(exit 5|unknown)$'
 	has_reason "$first" 'exit 4'
@@ -257,8 +261,7 @@ grow_in_cgroup() {
 	retry_until 10 has_reason "$first" 'exit 4'
 	name=$(basename "$(remains "$first")")
 	start_still
-	retry_until 10 eval "[ \$(tail -n +2 $MNT/local/processes | cut -f 1 | grep -cx $PID) -eq 1 ]"
-	retry_until 10 eval "sqlite3 'file:$STATE/history.db?mode=ro' 'SELECT pid FROM subject' | grep -qx $PID"
+	retry_until 10 is_recorded "$PID"
 	"$MEMFS" umount "$MNT"
 	kill -KILL "$PID"
 	wait "$PID" || true
