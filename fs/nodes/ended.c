@@ -4,6 +4,8 @@
  * known of one has no file. The place of one is its id there, which no other gets.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/nodes/nodes.h"
@@ -228,22 +230,93 @@ static void put_name(struct buf *out, const struct store_ended_name *name)
 		buf_printf(out, "-%u", name->nth);
 }
 
+/*
+ * Names of a listing, read by the hundred: a snapshot of the database for each of ten thousand would be most
+ * of what it costs. A listing begins with the first of them, which are read anew.
+ */
+enum { NAMES_AT_ONCE = 256 };
+struct ended_names {
+	pthread_mutex_t lock;
+	unsigned n;
+	int64_t after; /* the id that the first of them follows */
+	struct store_ended_name name[NAMES_AT_ONCE];
+};
+
+int ended_names_new(struct ended_names **ret)
+{
+	struct ended_names *names = calloc(1, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	pthread_mutex_init(&names->lock, NULL);
+	*ret = names;
+	return 0;
+}
+
+void ended_names_free(struct ended_names *names)
+{
+	if (!names)
+		return;
+	pthread_mutex_destroy(&names->lock);
+	free(names);
+}
+
 static int on_name(void *ctx, const struct store_ended_name *name)
 {
-	*(struct store_ended_name *)ctx = *name;
+	struct ended_names *names = ctx;
+
+	names->name[names->n++] = *name;
 	return 0;
+}
+
+/* The lock is held. */
+static void read_names(struct view *view, int64_t after)
+{
+	struct ended_names *names = view->ended_names;
+	struct store *store = view_borrow_store(view);
+
+	names->n = 0;
+	names->after = after;
+	if (store && store_each_ended_name(store, after, NAMES_AT_ONCE, on_name, names))
+		names->n = 0;
+	view_return_store(view, store);
+}
+
+/* The place of the name that follows an id among those read; n where it is not known which. The lock is held.
+ */
+static unsigned find_next(const struct ended_names *names, int64_t after)
+{
+	unsigned low = 0, high = names->n;
+
+	if (!after || after < names->after)
+		return names->n;
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		if (names->name[middle].id > after)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
 }
 
 static bool next_ended(
 	struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key, struct entry *ret)
 {
+	struct ended_names *names = view->ended_names;
 	struct store_ended_name name = { 0 };
-	struct store *store = view_borrow_store(view);
-	int r = store ? store_each_ended_name(store, (int64_t)*key, 1, on_name, &name) : 0;
 	struct buf text = BUF_FIXED(ret->name);
 
-	view_return_store(view, store);
-	if (r || !name.id || name.id >= PLACE_NO_NAME)
+	pthread_mutex_lock(&names->lock);
+	unsigned at = find_next(names, (int64_t)*key);
+	if (at == names->n) {
+		read_names(view, (int64_t)*key);
+		at = 0;
+	}
+	if (at < names->n)
+		name = names->name[at];
+	pthread_mutex_unlock(&names->lock);
+	if (!name.id || name.id >= PLACE_NO_NAME)
 		return false;
 	ret->place = *dir;
 	ret->place.row = child_row;

@@ -56,3 +56,7 @@ void process_stat_put(struct buf *out, const struct process_values *values);
 struct groups;
 int groups_new(struct groups **ret);
 void groups_free(struct groups *groups);
+
+struct ended_names;
+int ended_names_new(struct ended_names **ret);
+void ended_names_free(struct ended_names *names);
