@@ -18,6 +18,7 @@
  */
 enum {
 	AT_WHAT = 0,
+	AT_TIME = 8,
 	AT_DATA = 16,
 	RECEIVE_BYTES = 16 << 20, /* 20,000 events that the kernel counts at 768 bytes each */
 	BATCH = 32,
@@ -39,6 +40,19 @@ static bool get_u32(const unsigned char *bytes, size_t len, size_t at, uint32_t 
 	return true;
 }
 
+static bool get_changed(uint32_t what, const unsigned char *bytes, size_t len, struct connector_event *event)
+{
+	if (what == WHAT_COMM) {
+		if (len < 8 + sizeof(event->comm))
+			return false;
+		memcpy(event->comm, bytes + 8, sizeof(event->comm) - 1);
+		return true;
+	}
+	event->has_uid = what == WHAT_UID;
+	event->has_gid = what == WHAT_GID;
+	return get_u32(bytes, len, 8, event->has_uid ? &event->uid : &event->gid);
+}
+
 static void parse_event(const unsigned char *bytes, size_t len, connector_fn *fn, void *ctx)
 {
 	struct connector_event event = { 0 };
@@ -46,6 +60,8 @@ static void parse_event(const unsigned char *bytes, size_t len, connector_fn *fn
 
 	if (!get_u32(bytes, len, AT_WHAT, &what))
 		return;
+	if (len >= AT_DATA)
+		memcpy(&event.time_ns, bytes + AT_TIME, sizeof(event.time_ns));
 	bytes += len < AT_DATA ? len : AT_DATA;
 	len -= len < AT_DATA ? len : AT_DATA;
 
@@ -57,7 +73,8 @@ static void parse_event(const unsigned char *bytes, size_t len, connector_fn *fn
 		fn(ctx, &event);
 		return;
 	case WHAT_FORK: /* of the parent pid, tgid; of the child the same */
-		if (!get_u32(bytes, len, 8, &pid) || !get_u32(bytes, len, 12, &tgid))
+		if (!get_u32(bytes, len, 4, &event.parent) || !get_u32(bytes, len, 8, &pid) ||
+			!get_u32(bytes, len, 12, &tgid))
 			return;
 		event.kind = CONNECTOR_FORK;
 		break;
@@ -74,6 +91,8 @@ static void parse_event(const unsigned char *bytes, size_t len, connector_fn *fn
 				return;
 			event.kind = CONNECTOR_EXIT;
 			event.wait_status = (int)status;
+		} else if (event.kind == CONNECTOR_CHANGED && !get_changed(what, bytes, len, &event)) {
+			return;
 		}
 		break;
 	default:

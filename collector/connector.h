@@ -21,10 +21,17 @@ enum connector_kind {
 	CONNECTOR_EXIT,
 };
 
+enum { CONNECTOR_COMM = 16 };
+
 struct connector_event {
 	enum connector_kind kind;
 	uint32_t pid;
-	int wait_status; /* CONNECTOR_EXIT: as wait(2) gives it */
+	int wait_status;           /* CONNECTOR_EXIT: as wait(2) gives it */
+	uint64_t time_ns;          /* CLOCK_MONOTONIC */
+	uint32_t parent;           /* CONNECTOR_FORK: its process */
+	bool has_uid, has_gid;     /* CONNECTOR_CHANGED: which of them is new */
+	uint32_t uid, gid;         /* real */
+	char comm[CONNECTOR_COMM]; /* CONNECTOR_CHANGED: NUL-terminated; empty where the name is not new */
 };
 typedef void connector_fn(void *ctx, const struct connector_event *event);
 

@@ -4,6 +4,7 @@
  * writer is the thread's own.
  */
 #include "collector/history.h"
+#include "collector/history_ended.h"
 #include "collector/history_tick.h"
 #include "collector/history_writer.h"
 #include "schema/base/clock.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 10, RETRY_MS = 10000 };
+enum { QUEUE_MAX = 10, RETRY_MS = 10000, TELL_MS = 60000 };
 
 /* What is to be stored: settings, or a note. */
 struct request {
@@ -36,6 +37,7 @@ struct recorder {
 	pthread_cond_t answer; /* opened for the first time; a request done */
 	struct history_tick *queue[QUEUE_MAX];
 	size_t first, n;
+	struct remains_batch remains;
 	bool stop, opened;
 	const struct request *request; /* NULL: none; in the caller's frame, who waits */
 	struct err *request_err;
@@ -54,6 +56,7 @@ struct recorder {
 	int64_t trouble_ns;   /* monotonic: when it was last met */
 	int64_t set_aside_ns; /* monotonic: when one was last set aside; 0: never */
 	uint64_t missed;      /* ticks since the trouble began */
+	int64_t left_out_ns;  /* monotonic: when it was last told that remains were left out; 0: never */
 };
 
 /* --- what is told --- */
@@ -207,11 +210,38 @@ static int write_tick(struct recorder *recorder, int64_t time_ns)
 	return r;
 }
 
+static void tell_left_out(struct recorder *recorder)
+{
+	struct remains_batch *remains = &recorder->writer.remains;
+	int64_t now_ns = clock_monotonic_ns();
+	char text[160];
+
+	if (!remains->left_out ||
+		(recorder->left_out_ns && now_ns - recorder->left_out_ns < TELL_MS * INT64_C(1000000)))
+		return;
+	recorder->left_out_ns = now_ns;
+	snprintf(text, sizeof(text),
+		"of %" PRIu64 " processes that ended nothing remains: they were too many at once",
+		remains->left_out);
+	remains->left_out = 0;
+	recorder->tell(recorder->tell_ctx, NEWS_DROPPED, text);
+}
+
+/* What remains of ended processes waits here for a tick that can be written. */
+static void take_remains(struct recorder *recorder)
+{
+	pthread_mutex_lock(&recorder->mutex);
+	remains_move(&recorder->writer.remains, &recorder->remains);
+	pthread_mutex_unlock(&recorder->mutex);
+	tell_left_out(recorder);
+}
+
 static void record(struct recorder *recorder, struct history_tick *tick)
 {
 	int64_t time_ns = tick->time_ns;
 	int r;
 
+	take_remains(recorder);
 	/* Without memory for some process the others are recorded. */
 	(void)writer_apply(&recorder->writer, tick);
 	if (recorder->trouble && !is_over(recorder, recorder->trouble_ns)) {
@@ -337,6 +367,9 @@ static void *thread_main(void *arg)
 	if (r)
 		set_trouble(recorder, r);
 	run(recorder);
+	take_remains(recorder);
+	if (recorder->writer.store && recorder->writer.remains.n)
+		(void)writer_flush_remains(&recorder->writer);
 	writer_end_segment(&recorder->writer);
 	while (step(recorder))
 		;
@@ -366,6 +399,7 @@ static void recorder_free(struct recorder *recorder)
 		recorder->first = (recorder->first + 1) % QUEUE_MAX;
 	}
 	writer_deinit(&recorder->writer);
+	remains_deinit(&recorder->remains);
 	pthread_cond_destroy(&recorder->answer);
 	pthread_cond_destroy(&recorder->work);
 	pthread_mutex_destroy(&recorder->mutex);
@@ -442,6 +476,13 @@ void recorder_put(struct recorder *recorder, struct history_tick *tick)
 	pthread_mutex_lock(&recorder->mutex);
 	recorder->queue[(recorder->first + recorder->n++) % QUEUE_MAX] = tick;
 	pthread_cond_signal(&recorder->work);
+	pthread_mutex_unlock(&recorder->mutex);
+}
+
+void recorder_put_remains(struct recorder *recorder, struct remains_batch *batch)
+{
+	pthread_mutex_lock(&recorder->mutex);
+	remains_move(&recorder->remains, batch);
 	pthread_mutex_unlock(&recorder->mutex);
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "collector/history_events.h"
+#include "collector/remains.h"
 #include "schema/base/err.h"
 #include "schema/board.h"
 #include "schema/metrics.h"
@@ -60,6 +61,12 @@ void history_tick_free(struct history_tick *tick); /* takes NULL */
  * replace those waiting, births and ends are kept, and the loss is counted.
  */
 void recorder_put(struct recorder *recorder, struct history_tick *tick);
+
+/*
+ * Hands over what remains of those that the next tick says are gone, and empties the batch; never waits. It
+ * is stored with that tick, for as long as `ended_keep` says.
+ */
+void recorder_put_remains(struct recorder *recorder, struct remains_batch *batch);
 
 /* What the board says of history. */
 struct recorder_status {

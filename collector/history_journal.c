@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A tick becomes a row of the journal, and rows for who was born, ended or took another name; in one
  * transaction. */
+#include "collector/history_ended.h"
 #include "collector/history_writer.h"
 #include "schema/base/buf.h"
 #include "schema/base/cleanup.h"
@@ -125,8 +126,11 @@ static int end_lost(struct writer *writer, int64_t end_s)
 	struct lost lost = { .writer = writer };
 	int r = store_each_open_subject(writer->store, writer->boot, on_open_subject, &lost);
 
-	for (size_t i = 0; !r && i < lost.n; i++)
+	for (size_t i = 0; !r && i < lost.n; i++) {
 		r = store_end_subject(writer->store, lost.subject[i], end_s > 0 ? end_s : 1);
+		if (!r && writer->settings.value[SETTING_ENDED_KEEP])
+			r = store_put_ended_subject(writer->store, lost.subject[i], end_s > 0 ? end_s : 1);
+	}
 	free(lost.subject);
 	return r;
 }
@@ -219,6 +223,8 @@ static int write_rows(struct writer *writer, int64_t time_ns, uint64_t node_pres
 	if (!r)
 		r = writer_write_events(writer);
 	if (!r)
+		r = writer_put_remains(writer);
+	if (!r)
 		r = gather(writer, line, &n);
 	if (r)
 		return r;
@@ -244,6 +250,8 @@ static void written(struct writer *writer, int64_t time_ns, bool new_minute, int
 	}
 	writer->n_touched = writer->n_ended = writer->n_ended_before = 0;
 	history_events_deinit(&writer->events);
+	writer->remains_due |= writer->remains.n > 0;
+	remains_clear(&writer->remains);
 	if (new_minute || !writer->open_seq)
 		writer->open_seq = seq;
 	writer->last_ns = time_ns;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the writer does between ticks: full minutes are packed, old ones go. Each step is one short
  * transaction. */
+#include "collector/history_ended.h"
 #include "collector/history_levels.h"
 #include "collector/history_writer.h"
 #include "schema/base/clock.h"
@@ -318,13 +319,18 @@ int writer_step(struct writer *writer, bool *ret_more)
 		if (r)
 			return r;
 		if (!writer->packing)
-			writer->retention_due = true;
+			writer->retention_due = writer->remains_due = true;
 		*ret_more = true;
 		return 0;
 	}
 	r = levels_step(writer, ret_more);
 	if (r || *ret_more)
 		return r;
+	if (writer->remains_due) {
+		r = writer_expire_remains(writer, &writer->remains_due);
+		*ret_more = !r;
+		return r;
+	}
 	if (!writer->retention_due)
 		return 0;
 	/* Under way, or at most once a minute. */

@@ -43,6 +43,7 @@ void writer_deinit(struct writer *writer)
 	free(writer->touched);
 	free(writer->ended);
 	history_events_deinit(&writer->events);
+	remains_deinit(&writer->remains);
 	buf_deinit(&writer->blob);
 }
 
@@ -127,7 +128,7 @@ int writer_open(struct writer *writer, struct err *err)
 	/* From here on they are known; should the database be replaced, the new one gets them. */
 	writer->settings_pending = true;
 	writer->first_tick = true;
-	writer->retention_due = writer->hours_due = true;
+	writer->retention_due = writer->hours_due = writer->remains_due = true;
 	return 0;
 }
 
@@ -180,7 +181,7 @@ int writer_put_settings(struct writer *writer, const struct settings *settings)
 	if (r)
 		return r;
 	writer->settings = *settings;
-	writer->retention_due = true;
+	writer->retention_due = writer->remains_due = true;
 	writer->retention_ns = 0;
 	return 0;
 }

@@ -58,6 +58,8 @@ struct writer {
 	struct history_events events; /* not written yet */
 	size_t events_put;            /* since the oldest were last let go */
 	uint64_t last_event;          /* seq; 0: none is in the database */
+	struct remains_batch remains; /* to be stored with the next tick that is */
+	bool remains_due;             /* some may have to go */
 
 	bool key;         /* the next tick has to be one */
 	int64_t last_ns;  /* of the tick last written */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/alarms.h"
+#include "collector/args.h"
 #include "collector/connector.h"
 #include "collector/control.h"
 #include "collector/control_server.h"
@@ -45,7 +46,8 @@ struct loop {
 	struct measure measure;
 	struct control control;
 	struct jobs *jobs;
-	struct jobs *measure_jobs; /* its workers may be stuck for ever */
+	struct args_reader args;
+	struct jobs *measure_jobs, *args_jobs; /* their workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
 	int epoll, timer, signals, connector;
@@ -168,6 +170,15 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	board_write_health(loop->board, health);
 }
 
+/* Before the tick that says that they ended. */
+static void hand_over_remains(struct loop *loop)
+{
+	if (loop->recorder)
+		recorder_put_remains(loop->recorder, &loop->sampler.remains);
+	else
+		remains_clear(&loop->sampler.remains);
+}
+
 static void tick(struct loop *loop)
 {
 	int64_t begin_ns = clock_monotonic_ns();
@@ -176,6 +187,8 @@ static void tick(struct loop *loop)
 			"the kernel reported more births and ends than could be read");
 	loop->overrun = false;
 
+	/* Those of the tick before: who has come to this one is worth it. */
+	args_read_new(&loop->args);
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
@@ -183,6 +196,7 @@ static void tick(struct loop *loop)
 	history_events_collect(&loop->events, loop->board, &loop->next_event);
 	if (history)
 		history_events_move(&history->events, &loop->events);
+	hand_over_remains(loop);
 	if (history && loop->recorder)
 		recorder_put(loop->recorder, history);
 	else
@@ -233,17 +247,8 @@ static void on_event(void *ctx, const struct connector_event *event)
 	case CONNECTOR_REFUSED:
 		loop->sampler.trusts_births = false;
 		break;
-	case CONNECTOR_FORK:
-		sampler_told_fork(&loop->sampler, event->pid);
-		break;
-	case CONNECTOR_EXEC:
-		sampler_told_exec(&loop->sampler, event->pid);
-		break;
-	case CONNECTOR_CHANGED:
-		sampler_told_changed(&loop->sampler, event->pid);
-		break;
-	case CONNECTOR_EXIT:
-		if (sampler_told_exit(&loop->sampler, event->pid, event->wait_status))
+	default:
+		if (sampler_told(&loop->sampler, event))
 			add_dying(loop, event->pid);
 		break;
 	}
@@ -378,6 +383,8 @@ static int start(struct loop *loop)
 	int r = jobs_new(WORKERS, &loop->jobs);
 	if (r == 0)
 		r = jobs_new(MEASURE_WORKERS, &loop->measure_jobs);
+	if (r == 0)
+		r = jobs_new(1, &loop->args_jobs);
 	if (r < 0)
 		return r;
 
@@ -399,6 +406,7 @@ static int start(struct loop *loop)
 	loop->control.changed = settings_changed;
 	loop->control.note_changed = note_changed;
 	loop->control.ctx = loop;
+	loop->args = (struct args_reader) { .sampler = &loop->sampler, .jobs = loop->args_jobs };
 	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->measure_jobs };
 	start_history(loop);
 	resume_events(loop);
@@ -413,7 +421,8 @@ static int start(struct loop *loop)
 			return r;
 		r = watch(loop, control_server_fd(loop->server));
 	}
-	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs) };
+	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs),
+		jobs_fd(loop->args_jobs) };
 	for (size_t i = 0; r == 0 && i < sizeof(fds) / sizeof(*fds); i++)
 		r = watch(loop, fds[i]);
 	return r;
@@ -423,7 +432,7 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false, measured = false;
+	bool births = false, requests = false, results = false, measured = false, args = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -437,6 +446,8 @@ static void turn(struct loop *loop)
 			results = true;
 		else if (fd == jobs_fd(loop->measure_jobs))
 			measured = true;
+		else if (fd == jobs_fd(loop->args_jobs))
+			args = true;
 		else
 			requests = true;
 	}
@@ -444,6 +455,8 @@ static void turn(struct loop *loop)
 		jobs_dispatch(loop->jobs);
 	if (measured)
 		jobs_dispatch(loop->measure_jobs);
+	if (args)
+		jobs_dispatch(loop->args_jobs);
 	if (requests) {
 		control_server_dispatch(loop->server);
 		measure_tidy(&loop->measure);
@@ -490,13 +503,17 @@ int loop_run(const struct loop_options *options)
 	/* Work may wait for the recorder, and the recorder tells through the queue of results: threads, it,
 	 * queue. */
 	jobs_stop(loop->jobs);
+	hand_over_remains(loop);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);
-	/* All is stored. Who measures a process that keeps its mmap lock cannot be waited for. */
+	/* All is stored. Who reads a process that keeps its mmap lock cannot be waited for. */
 	if (loop->measure.n_running)
 		jobs_dispatch(loop->measure_jobs);
-	if (loop->measure.n_running)
+	if (loop->args.busy)
+		jobs_dispatch(loop->args_jobs);
+	if (loop->measure.n_running || loop->args.busy)
 		_exit(EXIT_SUCCESS);
+	jobs_free(loop->args_jobs);
 	jobs_free(loop->measure_jobs);
 	jobs_free(loop->jobs);
 	control_server_free(loop->server);

@@ -43,22 +43,6 @@ static int show(const char *dir)
 	return 0;
 }
 
-/* "\040" and its like back to bytes, in place. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (char *at = text; *at;) {
-		if (*at == '\\' && at[1] && at[2] && at[3]) {
-			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-			at += 4;
-		} else {
-			*to++ = *at++;
-		}
-	}
-	*to = 0;
-}
-
 /* The main sessions: what is mounted as RUN/live is part of another. */
 static int show_all(void)
 {
@@ -78,9 +62,9 @@ static int show_all(void)
 		if (!span_word(&line, &word) || !span_word(&line, &dir) || !span_word(&line, &word) ||
 			!span_equals(word, "fuse.memfs") || dir.n >= sizeof(path))
 			continue;
-		memcpy(path, dir.p, dir.n);
-		path[dir.n] = 0;
-		unescape(path);
+		struct buf out = BUF_FIXED(path);
+		buf_put_unescaped(&out, dir.p, dir.n);
+		buf_putc(&out, '\0');
 		snprintf(probe, sizeof(probe), "%s/status", path);
 		if (fuse_mount_state(path) == FUSE_MOUNTED && access(probe, F_OK))
 			continue;

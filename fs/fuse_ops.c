@@ -316,10 +316,17 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_readlink(req, target.data);
 }
 
-/* Answered once a connection: from then on directories need no open, and the kernel caches their listings. */
+/*
+ * In the main session answered once: from then on directories need no open, and the kernel caches their
+ * listings until the ticker says otherwise. What the others list may come from the database, of whose changes
+ * nobody tells: each open lists anew.
+ */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, ENOSYS);
+	if (door_of(req)->kind == DOOR_MAIN)
+		fuse_reply_err(req, ENOSYS);
+	else
+		fuse_reply_open(req, fi);
 }
 
 enum { DOT = 1, DOT_DOT = 2 }; /* offsets of these two; a child's is its cookie and DOT_DOT */

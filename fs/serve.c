@@ -108,6 +108,7 @@ static int init_view(struct serve *serve)
 	pthread_mutex_init(&view->pids_lock, NULL);
 	if ((r = proc_root_init(&view->root, options->proc)) || (r = names_new(serve->keep, &view->names)) ||
 		(r = refusals_new(serve->keep, &view->refusals)) || (r = groups_new(&view->groups)) ||
+		(r = ended_names_new(&view->ended_names)) ||
 		(r = control_client_new(serve->socket_path, &view->control)))
 		return r;
 	view->boot_ns = find_boot_ns(&view->root);

@@ -57,7 +57,7 @@ int view_open_process(struct view *view, const struct place *place, struct proce
 	if (!place_started(place, process.stat.start_ticks))
 		return -ESRCH;
 	process.numbers = process.dir;
-	if ((process.stat.state == 'Z' || process.stat.state == 'X') && process.stat.threads > 1 &&
+	if (pid_stat_ended(process.stat.state) && process.stat.threads > 1 &&
 		proc_open_living_thread(process.dir, &process.numbers))
 		process.numbers = process.dir;
 	*ret = process;

@@ -20,6 +20,7 @@ struct refusals;
 struct control_client;
 struct store;
 struct groups;
+struct ended_names;
 
 struct view {
 	const struct tree *tree;
@@ -41,10 +42,11 @@ struct view {
 	uint32_t pid_max;
 	int64_t boot_ns; /* epoch time of the boot: start times count from it */
 
-	pthread_mutex_t store_lock; /* of store */
-	struct store *store;        /* NULL until first asked, and while there is none */
-	struct groups *groups;      /* of nodes/groups.c */
-	pthread_mutex_t pids_lock;  /* of pids, the listing of /proc while no collector lists for us */
+	pthread_mutex_t store_lock;      /* of store */
+	struct store *store;             /* NULL until first asked, and while there is none */
+	struct groups *groups;           /* of nodes/groups.c */
+	struct ended_names *ended_names; /* of nodes/ended.c */
+	pthread_mutex_t pids_lock;       /* of pids, the listing of /proc while no collector lists for us */
 	struct proc_pids pids;
 };
 

@@ -29,3 +29,8 @@ SELECT minute FROM node_minute WHERE (minute + 60000000000) / 60 - 1000000000 NO
 SELECT 0 WHERE (SELECT count(*) FROM level) <> 3
 -- name: event_without_words
 SELECT id FROM event WHERE kind = '' OR subject = ''
+-- name: ended_of_no_boot
+SELECT id FROM ended WHERE boot NOT IN (SELECT id FROM boot)
+-- name: ended_is_whole
+SELECT id FROM ended WHERE nth < 1 OR reason = '' OR (stat IS NOT NULL AND NOT json_valid(stat))
+OR (rate IS NOT NULL AND NOT json_valid(rate))

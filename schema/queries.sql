@@ -197,6 +197,40 @@ AND NOT EXISTS (SELECT 1 FROM minute WHERE minute.subject = old.id)
 AND NOT EXISTS (SELECT 1 FROM process_minute AS m WHERE m.subject = old.id)
 AND NOT EXISTS (SELECT 1 FROM process_hour AS h WHERE h.subject = old.id))
 
+-- Told of twice (by a collector and the one after it), it keeps its name, and what says more.
+-- name: put_ended
+INSERT INTO ended (boot, pid, start_ticks, start_ns, end_ns, reason, brief, comm, args, state, ppid, uid, gid, threads,
+stat, rate, nth) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+(SELECT coalesce(max(nth), 0) + 1 FROM ended WHERE pid = ?2 AND start_s = ?4 / 1000000000))
+ON CONFLICT (boot, pid, start_ticks) DO UPDATE SET end_ns = min(end_ns, excluded.end_ns), reason = excluded.reason,
+brief = excluded.brief, comm = coalesce(excluded.comm, comm), args = coalesce(excluded.args, args),
+state = coalesce(excluded.state, state), ppid = coalesce(excluded.ppid, ppid), uid = coalesce(excluded.uid, uid),
+gid = coalesce(excluded.gid, gid), threads = coalesce(excluded.threads, threads), stat = coalesce(excluded.stat, stat),
+rate = coalesce(excluded.rate, rate) WHERE reason = 'unknown'
+-- One whose end nobody saw: all that is known of it is what its row says.
+-- name: put_ended_subject
+INSERT INTO ended (boot, pid, start_ticks, start_ns, end_ns, reason, brief, comm, uid, nth)
+SELECT boot, pid, start_ticks, start_s * 1000000000, ?2 * 1000000000, 'unknown', 0, comm, uid,
+(SELECT coalesce(max(nth), 0) + 1 FROM ended WHERE ended.pid = subject.pid AND ended.start_s = subject.start_s)
+FROM subject WHERE id = ?1 ON CONFLICT (boot, pid, start_ticks) DO NOTHING
+-- name: count_ended
+SELECT count(*) FROM ended INDEXED BY ended_by_age WHERE brief = ?1
+-- name: expire_ended
+DELETE FROM ended WHERE id IN
+(SELECT id FROM ended INDEXED BY ended_by_age WHERE brief = ?1 AND end_ns < ?2 ORDER BY end_ns LIMIT ?3)
+-- name: each_ended_name
+SELECT id, pid, start_s, nth FROM ended INDEXED BY ended_names WHERE id > ?1 ORDER BY id LIMIT ?2
+-- name: find_ended
+SELECT id FROM ended WHERE pid = ?1 AND start_s = ?2 AND nth = ?3
+-- name: get_ended
+SELECT id, pid, start_s, nth, start_ns, end_ns, reason, comm, args, state, ppid, uid, gid, threads,
+(SELECT subject.id FROM subject WHERE subject.boot = ended.boot AND subject.pid = ended.pid
+AND subject.start_ticks = ended.start_ticks) FROM ended WHERE id = ?1
+-- name: each_ended_value
+SELECT key, value FROM ended, json_each(ended.stat) WHERE ended.id = ?1
+-- name: each_ended_rate
+SELECT key, value FROM ended, json_each(ended.rate) WHERE ended.id = ?1
+
 -- name: page_count
 PRAGMA page_count
 -- name: page_size

@@ -17,7 +17,7 @@
 #include "schema/base/err.h"
 #include "schema/level.h"
 
-enum { STORE_VERSION = 3 }; /* PRAGMA user_version: the number of migrations */
+enum { STORE_VERSION = 4 }; /* PRAGMA user_version: the number of migrations */
 
 enum store_outcome {
 	STORE_OK = 0,
@@ -160,6 +160,59 @@ int store_newest_unit(struct store *store, enum level level, int64_t *ret_unit);
 int store_open_hour(struct store *store, int64_t hour);
 int store_oldest_open_hour(struct store *store, int64_t except, int64_t *ret_hour);
 int store_close_hour(struct store *store, int64_t hour);
+
+/* --- what remains of processes that ended (store_ended.c) --- */
+struct store_ended_name {
+	int64_t id; /* grows, and is never used again in this database */
+	uint32_t pid;
+	int64_t start_s;
+	uint32_t nth; /* 1, or more where earlier ones have the same pid and start_s */
+};
+enum store_ended_known {
+	STORE_ENDED_PPID = 1,
+	STORE_ENDED_UID = 2,
+	STORE_ENDED_GID = 4,
+	STORE_ENDED_THREADS = 8,
+};
+struct store_ended {
+	struct store_ended_name name; /* given by the store */
+	int64_t subject;              /* whose samples are its history; 0: it has none */
+	int64_t boot;                 /* to be stored alone, as is the next */
+	uint64_t start_ticks;
+	int64_t start_ns, end_ns; /* epoch */
+	const char *reason;
+	bool brief;       /* to be stored alone: it goes before others */
+	unsigned known;   /* of enum store_ended_known */
+	const char *comm; /* escaped; NULL where not known, as are the others */
+	const char *args;
+	const char *state;
+	uint32_t ppid, uid, gid, threads;
+	const char *stat, *rate; /* to be stored alone: JSON objects, name: number */
+};
+/* Of one that is there already, what is new is taken over where its reason was unknown. */
+int store_put_ended(struct store *store, const struct store_ended *ended);
+/* A subject that was found to be gone, where nothing else remains of it. */
+int store_put_ended_subject(struct store *store, int64_t subject, int64_t end_s);
+/*
+ * Deletes those that ended before end_ns, and the oldest of those over `max` (brief ones apart from others);
+ * at most `rows` of each kind. Stores how many went.
+ */
+int store_expire_ended(
+	struct store *store, int64_t end_ns, const int64_t max[static 2], int rows, int *ret_deleted);
+
+typedef int store_ended_name_fn(void *ctx, const struct store_ended_name *name);
+/* At most `rows` with an id beyond `after`, ascending. */
+int store_each_ended_name(struct store *store, int64_t after, int rows, store_ended_name_fn *fn, void *ctx);
+/* Stores the id. OK or ABSENT. */
+int store_find_ended(struct store *store, const struct store_ended_name *name, int64_t *ret_id);
+typedef int store_ended_fn(void *ctx, const struct store_ended *ended);
+/* Hands one to fn; ABSENT where there is none of that id. */
+int store_get_ended(struct store *store, int64_t id, store_ended_fn *fn, void *ctx);
+/* Its last values or rates, in no order. */
+enum store_ended_numbers { STORE_ENDED_VALUES, STORE_ENDED_RATES };
+typedef int store_ended_number_fn(void *ctx, const char *name, int64_t number);
+int store_each_ended_number(struct store *store, int64_t id, enum store_ended_numbers which,
+	store_ended_number_fn *fn, void *ctx);
 
 /* --- settings --- */
 typedef int store_pair_fn(void *ctx, const char *name, const char *text);

@@ -163,8 +163,12 @@ static int list(struct sampler *sampler)
 	for (size_t i = 0; i < table->n; i++) {
 		struct process *process = table->live[i];
 		/* One that the sweep missed has until the next tick. */
-		if (process->listed != sampler->listing && !process->missed)
+		if (process->listed == sampler->listing || process->missed)
+			continue;
+		if (process->kernel_thread) /* no sweep looks for it */
 			note_gone(sampler, process->pid);
+		else
+			note_ended(sampler, process);
 	}
 	bury_gone(sampler);
 	sampler->listed_ns = clock_monotonic_ns();
@@ -268,6 +272,7 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 	for (unsigned i = 0; i < N_PROCESS_RATES; i++)
 		sampler->rate_metric[i] = metric_rate_metric(&process_metrics, i);
 	sampler->boot_ns = system_boot_ns(root, predecessor->boot_ns);
+	(void)kmsg_open(&sampler->kmsg, root); /* without it nobody is said to have died of OOM */
 	int r = process_table_init(&sampler->table);
 	if (r == 0)
 		r = list(sampler);
@@ -287,6 +292,10 @@ void sampler_deinit(struct sampler *sampler)
 	buf_deinit(&sampler->text);
 	free(sampler->gone);
 	free(sampler->fresh);
+	free(sampler->argless);
 	free(sampler->ended);
+	remains_deinit(&sampler->remains);
+	unseen_deinit(&sampler->unseen);
+	kmsg_close(&sampler->kmsg);
 	*sampler = (struct sampler) { 0 };
 }

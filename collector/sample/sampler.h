@@ -15,8 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/connector.h"
 #include "collector/history.h"
+#include "collector/kmsg.h"
+#include "collector/remains.h"
 #include "collector/sample/table.h"
+#include "collector/sample/unseen.h"
 #include "schema/base/buf.h"
 #include "schema/board.h"
 #include "schema/metrics.h"
@@ -50,8 +54,14 @@ struct sampler {
 	size_t n_gone, cap_gone;
 	uint32_t *fresh; /* pids whose start is not in the news yet */
 	size_t n_fresh, cap_fresh;
+	uint32_t *argless; /* pids whose command line is new since it was last asked for */
+	size_t n_argless, cap_argless;
 	struct history_entry *ended; /* since the last tick given to history */
 	size_t n_ended, cap_ended;
+	struct remains_batch remains; /* of those, and of whom only the kernel told; the loop takes them */
+	struct kmsg kmsg;
+	struct unseen_table unseen;
+	int64_t told_ns; /* epoch: when what is being told of happened; 0: nothing is */
 };
 
 /*
@@ -99,22 +109,43 @@ void sampler_bury(struct sampler *sampler, struct process *process, const int *e
 bool sampler_update_rates(struct sampler *sampler, struct process *process,
 	const struct process_values *before, int64_t stat_ns_before, int64_t now_ns);
 
+/* --- sampler_ended.c --- */
+
+/*
+ * After a sample: keeps what a process had before, where it has no memory now. Of `before` all that the
+ * sample changed is given.
+ */
+void sampler_keep_ending(struct sampler *sampler, struct process *process,
+	const struct process_values *before, char state, uint32_t threads);
+
+/* Tells of an end and keeps what remains, once. `ended` as in sampler_bury. */
+void sampler_tell_exit(struct sampler *sampler, struct process *process, const int *ended);
+
+/* The same for one that ended before anything but its birth was known; no news. */
+void sampler_end_unseen(struct sampler *sampler, const struct unseen *unseen, int wait_status);
+
 /* --- sampler_told.c: what the kernel's proc connector reports; unknown pids are harmless --- */
+
+/* Takes in an event: all of the below. True as sampler_told_exit. */
+bool sampler_told(struct sampler *sampler, const struct connector_event *event);
 
 void sampler_told_fork(struct sampler *sampler, uint32_t pid);
 void sampler_told_exec(struct sampler *sampler, uint32_t pid);
 void sampler_told_changed(struct sampler *sampler, uint32_t pid); /* comm, uid or gid */
 
-/* The leader ended. True where it is still there, as a zombie: ask sampler_reaped later. */
+/* The leader ended. True where it, or another thread, is still there: ask sampler_reaped later. */
 bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status);
 
-/* Whether a process that was reported as ended is off the table by now. */
+/* Whether a process that was reported as ended is off the table by now; tells of the end of its last thread.
+ */
 bool sampler_reaped(struct sampler *sampler, uint32_t pid);
 
 /* News of starts, held back until exec gave the process its name, or a tick passed. */
 void sampler_tell_starts(struct sampler *sampler);
 void sampler_tell_start(struct sampler *sampler, struct process *process);
-void sampler_tell_exit(struct sampler *sampler, struct process *process, const int *ended);
+
+/* The command line of (pid, start_ticks), from malloc, which is taken over; NULL: it has none. */
+void sampler_take_args(struct sampler *sampler, uint32_t pid, uint64_t start_ticks, char *args);
 
 /* pss, uss, dirty of (pid, start_ticks) as measured; false where that process is no more. */
 bool sampler_measured(struct sampler *sampler, uint32_t pid, uint64_t start_ticks,

@@ -14,7 +14,7 @@
 #include "schema/proc/pid_statm.h"
 #include "schema/proc/pid_status.h"
 
-enum { WATCH_S = 10, STATUS_SHORT = 4096, PATH_MAX_HERE = 40 };
+enum { WATCH_S = 10, STATUS_SHORT = 4096, PATH_MAX_HERE = 40, ARGLESS_MAX = 65536 };
 static const int64_t second_ns = 1000000000;
 
 /* Below the root of /proc a process that ended is a name that is not there. */
@@ -86,11 +86,6 @@ static int read_status_of(struct sampler *sampler, uint32_t pid, struct pid_stat
 	return read_status(sampler, sampler->root->proc, path_of(path, pid, "status"), ret);
 }
 
-static bool has_ended(char state)
-{
-	return state == 'Z' || state == 'X' || state == 'x';
-}
-
 /*
  * Where the leader ended and threads live on, statm and status of one of those. Looked up anew each time:
  * such processes are rare, and the thread may end as well.
@@ -149,8 +144,10 @@ static bool apply_stat(
 	shown->ppid = stat->ppid;
 	shown->threads = stat->threads;
 	process->kernel_thread = shown->kernel_thread = stat->flags & PID_STAT_KERNEL_THREAD;
-	if (!has_ended(stat->state)) /* a thread ran exec, and the end of the old leader was told */
+	if (!pid_stat_ended(stat->state)) /* a thread ran exec, and the end of the old leader was told */
 		process->exit_told = false;
+	process->has_wait_status = stat->has_wait_status && stat->threads <= 1;
+	process->wait_status = stat->wait_status;
 	if (renamed && !process->born)
 		process->renamed = true;
 	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
@@ -195,21 +192,35 @@ static void apply_memory(struct sampler *sampler, struct process *process, const
 			process_values_set(values, (enum process_metric)id, status->values.value[id]);
 }
 
+static bool append_pid(struct sampler *sampler, uint32_t **list, size_t *n, size_t *cap, uint32_t pid)
+{
+	if (*n == *cap) {
+		size_t grown_cap = *cap ? *cap * 2 : 256;
+		uint32_t *grown = reallocarray(*list, grown_cap, sizeof(*grown));
+		if (!grown) {
+			sampler->failures++;
+			return false;
+		}
+		*list = grown;
+		*cap = grown_cap;
+	}
+	(*list)[(*n)++] = pid;
+	return true;
+}
+
 /* Remembers that the news does not have its start yet. */
 static void add_fresh(struct sampler *sampler, struct process *process)
 {
-	if (sampler->n_fresh == sampler->cap_fresh) {
-		size_t cap = sampler->cap_fresh ? sampler->cap_fresh * 2 : 256;
-		uint32_t *grown = reallocarray(sampler->fresh, cap, sizeof(*grown));
-		if (!grown) {
-			sampler->failures++;
-			process->start_told = true;
-			return;
-		}
-		sampler->fresh = grown;
-		sampler->cap_fresh = cap;
-	}
-	sampler->fresh[sampler->n_fresh++] = process->pid;
+	if (!append_pid(sampler, &sampler->fresh, &sampler->n_fresh, &sampler->cap_fresh, process->pid))
+		process->start_told = true;
+}
+
+/* The program is new: so is its command line. Nobody may ever ask for them. */
+static void add_argless(struct sampler *sampler, const struct process *process)
+{
+	if (!process->kernel_thread && sampler->n_argless < ARGLESS_MAX)
+		append_pid(
+			sampler, &sampler->argless, &sampler->n_argless, &sampler->cap_argless, process->pid);
 }
 
 /* What a first sample is made of. */
@@ -232,7 +243,7 @@ static int read_first(struct sampler *sampler, uint32_t pid, struct first *first
 		r = read_stat(sampler, pid, &first->stat);
 	if (r == PROC_OK)
 		r = read_statm(first->statm_fd, first->statm, &first->statm_len);
-	if (r == PROC_OK && has_ended(first->stat.state) && first->stat.threads > 1)
+	if (r == PROC_OK && pid_stat_ended(first->stat.state) && first->stat.threads > 1)
 		first->through_thread = read_through_thread(sampler, pid, first->statm, &first->statm_len,
 						&first->status) == PROC_OK;
 	return r == PROC_OK && first->status.tgid != pid ? PROC_GONE : r;
@@ -276,8 +287,10 @@ static void introduce(struct sampler *sampler, struct process *process)
 				process_values_set(
 					&shown->values, (enum process_metric)id, was.values.value[id]);
 	} else if (known) {
+		struct process ended = { .pid = process->pid, .shown = was };
 		board_push_event(
 			sampler->board, (struct board_event) { BOARD_DEATH, process->pid, was.start_ticks });
+		sampler_tell_exit(sampler, &ended, NULL);
 	}
 	board_write_process(sampler->board, shown);
 	if (!same)
@@ -302,6 +315,7 @@ int sampler_adopt(struct sampler *sampler, uint32_t pid)
 	if (process) {
 		fill(sampler, process, &first);
 		introduce(sampler, process);
+		add_argless(sampler, process);
 	} else if (r == PROC_OK) {
 		r = -ENOMEM;
 	}
@@ -366,6 +380,8 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	char statm[PROCESS_STATM_MAX];
 	size_t statm_len = process->statm_len;
 	bool statm_moved = false, has_status = false, news = false;
+	char state_before = shown->state;
+	uint32_t threads_before = shown->threads;
 	int64_t stat_ns_before = process->stat_ns;
 	int r;
 
@@ -402,7 +418,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		pid_stat_values(&shown->values, &stat);
 		if (!statm_moved && faults_differ(&before, &shown->values))
 			process->watch_until_ns = now_ns + WATCH_S * second_ns;
-		if (has_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
+		if (pid_stat_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
 			process->through_thread = true;
 			drop_statm(sampler, process);
 			return sampler_look(sampler, process, what | LOOK_ALL);
@@ -411,12 +427,18 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	if (what & LOOK_EXEC) {
 		shown->values.present &= ~sampler->measured_metrics;
 		shown->measured_ns = 0;
+		add_argless(sampler, process);
 	}
 	if (what & LOOK_STATUS) {
 		news |= apply_status(sampler, process, &status);
 		if (what & LOOK_STATM)
 			apply_memory(sampler, process, statm, statm_len, &status);
+		sampler_keep_ending(sampler, process, &before, state_before, threads_before);
 	}
+	/* Its own thread ended well, and others work on. */
+	if (process->through_thread && process->leader_ended && process->leader_status == 0 &&
+		now_ns - process->leader_ended_ns > second_ns)
+		process->leader_ended = false;
 	news |= sampler_update_rates(sampler, process, &before, stat_ns_before, now_ns);
 	process->sample_ns = now_ns;
 	show(sampler, process, &before, news || what & LOOK_EXEC);

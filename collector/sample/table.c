@@ -20,6 +20,8 @@ static void process_free(struct process *process)
 	close_fd(&process->statm_fd);
 	free(process->track);
 	free(process->growth);
+	free(process->ending);
+	free(process->args);
 	free(process);
 }
 

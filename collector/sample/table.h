@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/remains.h"
 #include "collector/sample/rates.h"
 #include "schema/board.h"
 
@@ -41,7 +42,13 @@ struct process {
 	int64_t status_ns;      /* status was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
 	struct growth_track *growth; /* of collector/growth.h; NULL while it is too small to matter */
-	struct board_process shown;  /* what the board says; also the newest sample */
+	struct remains *ending; /* what it had before its memory went; NULL while it has some, or never had */
+	char *args;             /* escaped line; NULL where it has none, or it was not read yet */
+	bool has_wait_status;   /* its stat, read as a zombie, says how it ended */
+	bool leader_ended; /* was reported, with other threads still there; how, is how all of it ended, */
+	int64_t leader_ended_ns; /* unless they live on */
+	int wait_status, leader_status;
+	struct board_process shown; /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process takes two cache lines");
 

@@ -132,21 +132,6 @@ static const struct history_process *find_earlier(
 	return NULL;
 }
 
-/* The kernel's bytes of an escaped name. */
-static void unescape(char *out, size_t cap, const char *text)
-{
-	size_t n = 0;
-
-	for (; *text && n + 1 < cap; text++, n++) {
-		out[n] = *text;
-		if (*text == '\\' && text[1] && text[2] && text[3]) {
-			out[n] = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-			text += 3;
-		}
-	}
-	out[n] = 0;
-}
-
 /* Those that the tables show: of the first metric that has rates. */
 static void set_rates(
 	struct past_source *past, const struct history_process *process, struct board_process *ret)
@@ -178,7 +163,8 @@ static bool next_past(struct process_source *source, struct board_process *ret)
 		.uid = process->uid,
 		.start_ticks = process->start_ticks,
 		.start_ns = process->start_s * 1000000000 };
-	unescape(ret->comm, sizeof(ret->comm), process->comm);
+	struct buf comm = { .data = ret->comm, .cap = sizeof(ret->comm) - 1, .fixed = true };
+	buf_put_unescaped(&comm, process->comm, strlen(process->comm));
 	for (unsigned column = 0; column < history_columns(&process_metrics); column++) {
 		if (metric_has(process->present, column))
 			process_values_set(&ret->values,

@@ -17,55 +17,82 @@
 
 /* Whose past, and how much of it. */
 struct past {
-	const struct metric_list *list;
 	enum level level;
+	int64_t subject;
 	int64_t from_s, to_s;
-	char comm[4 * BOARD_COMM]; /* escaped; empty of a node */
+	uint32_t pid;                /* 0: the node */
+	char comm[HISTORY_COMM + 1]; /* escaped; empty of a node */
 };
 
-static struct past past_of(struct view *view, const struct place *place)
-{
-	uint32_t seconds = place->span_s ? place->span_s : tree_node(view->tree, place)->arg;
-	int64_t now_s = clock_realtime_ns() / 1000000000;
-
-	return (struct past) {
-		.list = place->pid ? &process_metrics : &system_metrics,
-		.level = level_of_duration(seconds),
-		.from_s = now_s - seconds,
-		.to_s = now_s,
-	};
-}
-
-static void name_process(struct past *past, const struct process *process)
+static void set_comm(struct past *past, const char *escaped, size_t n)
 {
 	struct buf comm = BUF_FIXED(past->comm);
 
-	buf_put_escaped(&comm, process->stat.comm, process->stat.comm_len);
-	past->comm[comm.len < sizeof(past->comm) ? comm.len : sizeof(past->comm) - 1] = 0;
+	buf_put(&comm, escaped, n < sizeof(past->comm) ? n : sizeof(past->comm) - 1);
+	buf_putc(&comm, 0);
 }
 
-/* Hands every sample to fn. 0 or -errno; nothing recorded yet is no error. */
-static int walk(struct view *view, const struct place *place, struct past *past, history_fn *fn, void *ctx)
+static int find_living(struct view *view, struct store *store, const struct place *place, struct past *past)
 {
 	CLEANUP_PROCESS struct process process = PROCESS_INIT;
-	int64_t subject = HISTORY_NODE;
-	int r = place->pid ? view_open_process(view, place, &process) : 0;
+	char text[4 * sizeof(process.stat.comm)];
+	struct buf comm = BUF_FIXED(text);
+	int r = view_open_process(view, place, &process);
 
 	if (r)
 		return r;
-	if (place->pid)
-		name_process(past, &process);
+	past->pid = place->pid;
+	buf_put_escaped(&comm, process.stat.comm, process.stat.comm_len);
+	set_comm(past, text, comm.len);
+	return store_find_subject(store, place->pid, process.stat.start_ticks, &past->subject);
+}
+
+static int on_ended(void *ctx, const struct store_ended *ended)
+{
+	struct past *past = ctx;
+	int64_t seconds = past->to_s - past->from_s;
+
+	past->pid = ended->name.pid;
+	past->subject = ended->subject;
+	past->to_s = ended->end_ns / 1000000000 + 1;
+	past->from_s = past->to_s - seconds;
+	if (ended->comm)
+		set_comm(past, ended->comm, strlen(ended->comm));
+	return ended->subject ? 0 : STORE_ABSENT;
+}
+
+/* 0, a store_outcome (ABSENT: nothing is recorded), or -errno. */
+static int find_past(struct view *view, struct store *store, const struct place *place, struct past *ret)
+{
+	uint32_t seconds = place->span_s ? place->span_s : tree_node(view->tree, place)->arg;
+	int64_t now_s = clock_realtime_ns() / 1000000000;
+	bool ended = place->name != PLACE_NO_NAME;
+
+	*ret = (struct past) {
+		.level = level_of_duration(seconds),
+		.subject = HISTORY_NODE,
+		.from_s = now_s - seconds,
+		.to_s = now_s,
+	};
+	if (!store)
+		return -ENODATA;
+	if (ended)
+		return store_get_ended(store, place->name, on_ended, ret);
+	return place->pid ? find_living(view, store, place, ret) : 0;
+}
+
+/* Hands every sample to fn. 0 or -errno; nothing recorded yet is no error. */
+static int walk(
+	struct view *view, const struct place *place, struct past *ret_past, history_fn *fn, void *ctx)
+{
 	struct store *store = view_borrow_store(view);
-	r = store ? STORE_OK : STORE_ABSENT;
-	if (store && place->pid) {
-		r = store_find_subject(store, place->pid, process.stat.start_ticks, &subject);
-		if (r == STORE_ABSENT) {
-			view_return_store(view, store);
-			return 0;
-		}
-	}
+	int r = find_past(view, store, place, ret_past);
+
 	if (!r)
-		r = history_each(store, subject, past->level, past->from_s, past->to_s, fn, ctx);
+		r = history_each(
+			store, ret_past->subject, ret_past->level, ret_past->from_s, ret_past->to_s, fn, ctx);
+	else if (r == STORE_ABSENT)
+		r = 0;
 	view_return_store(view, store);
 	return r > 0 ? -ENODATA : r;
 }
@@ -94,16 +121,22 @@ static int put_row(void *ctx, const struct history_point *point)
 	return buf_error(table->out);
 }
 
+static bool is_of_process(const struct place *place)
+{
+	return place->pid || place->name != PLACE_NO_NAME;
+}
+
 static int history_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	struct past past = past_of(view, place);
-	struct table table = { out, past.list, history_columns(past.list) };
+	const struct metric_list *list = is_of_process(place) ? &process_metrics : &system_metrics;
+	struct table table = { out, list, history_columns(list) };
+	struct past past;
 
 	buf_puts(out, "time");
 	for (unsigned column = 0; column < table.columns; column++) {
 		buf_putc(out, '\t');
-		buf_puts(out, past.list->rows[history_column_metric(past.list, column)].name);
+		buf_puts(out, list->rows[history_column_metric(list, column)].name);
 	}
 	buf_putc(out, '\n');
 	return walk(view, place, &past, put_row, &table);
@@ -114,11 +147,10 @@ static int add_point(void *ctx, const struct history_point *point)
 	return plot_metrics_add(ctx, point->time_s, point->present, point->value, point->max);
 }
 
-static void put_titles(struct view *view, const struct place *place, const struct past *past,
-	struct buf *title, struct buf *subtitle)
+static void put_titles(struct view *view, const struct past *past, struct buf *title, struct buf *subtitle)
 {
-	if (place->pid) {
-		buf_printf(title, "%s (%u)", past->comm, place->pid);
+	if (past->pid) {
+		buf_printf(title, "%s (%u)", past->comm, past->pid);
 		buf_printf(subtitle, "Memory of a process of %s", view->node_name);
 	} else {
 		buf_puts(title, view->node_name);
@@ -131,14 +163,14 @@ static void put_titles(struct view *view, const struct place *place, const struc
 static int plot_row_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	struct past past = past_of(view, place);
+	struct past past;
 	CLEANUP_BUF struct buf title = BUF_INIT, subtitle = BUF_INIT;
 	struct plot_metrics metrics;
 
-	plot_metrics_init(&metrics, past.list);
+	plot_metrics_init(&metrics, is_of_process(place) ? &process_metrics : &system_metrics);
 	int r = walk(view, place, &past, add_point, &metrics);
 	if (!r) {
-		put_titles(view, place, &past, &title, &subtitle);
+		put_titles(view, &past, &title, &subtitle);
 		r = buf_error(&title) ? buf_error(&title) : buf_error(&subtitle);
 	}
 	if (!r)

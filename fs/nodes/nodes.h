@@ -9,9 +9,10 @@ extern const struct node root_node;              /* root.c: all hangs below it *
 extern const struct node system_nodes[];         /* system.c: nodes/NODE/ */
 extern const struct node process_nodes[];        /* process.c: nodes/NODE/PID/ */
 extern const struct node group_nodes[];          /* groups.c: nodes/NODE/by-name/COMM/ */
-extern const struct node history_nodes[];        /* history.c: history/ of a process */
+extern const struct node history_nodes[];        /* history.c: history/ of a process, also one that ended */
 extern const struct node system_history_nodes[]; /* the same of a node */
 extern const struct node at_nodes[];             /* at.c: nodes/NODE/at/ */
+extern const struct node ended_nodes[];          /* ended.c: nodes/NODE/ended/ */
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */
@@ -51,6 +52,9 @@ int processes_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 int top_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 
+/* `stat` of a process. */
+void process_stat_put(struct buf *out, const struct process_values *values);
+
 struct groups;
 int groups_new(struct groups **ret);
 void groups_free(struct groups *groups);
@@ -65,3 +69,7 @@ int note_render(struct view *view, const struct place *place, const struct calle
 /* Hands a write of what the collector keeps to it; arg as above. */
 int kept_write(struct view *view, const struct place *place, const struct caller *caller, const char *text,
 	size_t len, const atomic_bool *cancelled, struct err *err);
+
+struct ended_names;
+int ended_names_new(struct ended_names **ret);
+void ended_names_free(struct ended_names *names);

@@ -9,6 +9,7 @@
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/base/num.h"
+#include "schema/proc/pid_cmdline.h"
 #include "schema/proc/pid_statm.h"
 #include "schema/proc/pid_status.h"
 
@@ -73,7 +74,7 @@ static int number_render(
 	return 0;
 }
 
-static void put_stat(struct buf *out, const struct process_values *values)
+void process_stat_put(struct buf *out, const struct process_values *values)
 {
 	for (unsigned id = 0; id < process_metrics.n; id++) {
 		const struct metric *metric = &process_metrics.rows[id];
@@ -113,7 +114,7 @@ static int stat_render(
 				process_values_set(&status.values, id, board.values.value[id]);
 		}
 	}
-	put_stat(out, &status.values);
+	process_stat_put(out, &status.values);
 	return 0;
 }
 
@@ -157,14 +158,7 @@ static int args_render(
 		r = gone(proc_read(process.numbers, "cmdline", &text));
 	if (r)
 		return r;
-	while (text.len && !text.data[text.len - 1])
-		text.len--;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i])
-			buf_put_escaped(out, text.data + i, 1);
-		else
-			buf_putc(out, ' ');
-	}
+	pid_cmdline_put_args(out, text.data, text.len);
 	buf_putc(out, '\n');
 	return 0;
 }

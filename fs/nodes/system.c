@@ -154,6 +154,8 @@ const struct node system_nodes[] = {
 	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
 	{ "history", 0555, NODE_DIR, NULL, "the past", .children = system_history_nodes },
 	{ "at", 0555, NODE_DIR, NULL, "the machine as it was", .children = at_nodes, .live = true },
+	{ "ended", 0555, NODE_DIR, NULL, "remains of processes that ended", .children = ended_nodes,
+		.live = true },
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
 	{ "errors", 0444, NODE_TABLE, NULL,
 		"the last 100 writes refused here; yours: time uid pid path errno reason",

@@ -14,6 +14,8 @@ enum {
 	FIELD_THREADS = 20,
 	FIELD_START = 22,
 	FIELD_VSIZE = 23,
+	FIELD_WCHAN = 35,
+	FIELD_EXIT_CODE = 52, /* since Linux 3.5 */
 };
 
 static bool parse_u32(struct span word, uint32_t *ret_value)
@@ -51,6 +53,29 @@ static bool parse_field(struct pid_stat *stat, int field, struct span word)
 	}
 }
 
+/*
+ * How a zombie ended. Whom the kernel does not want to know it is told 0; but then wchan is 0 too, which is
+ * not so of a task that does not run.
+ */
+static void parse_ending(struct pid_stat *stat, struct span rest)
+{
+	struct span word;
+	uint64_t number, wchan = 0;
+
+	for (int field = FIELD_VSIZE + 1; span_word(&rest, &word); field++) {
+		if (field == FIELD_WCHAN && !num_parse_whole(word.p, word.n, &wchan))
+			return;
+		if (field != FIELD_EXIT_CODE)
+			continue;
+		/* The last field: without its newline it may have been cut. */
+		bool whole = rest.n || word.p[word.n - 1] == '\n';
+		if (!whole || !num_parse_whole(word.p, word.n - !rest.n, &number) || number > UINT16_MAX)
+			return;
+		stat->has_wait_status = number || wchan;
+		stat->wait_status = (int)number;
+	}
+}
+
 bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len)
 {
 	struct pid_stat stat = { 0 };
@@ -79,6 +104,8 @@ bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len)
 	 */
 	if (!rest.n)
 		return false;
+	if (stat.state == 'Z')
+		parse_ending(&stat, rest);
 	*ret = stat;
 	return true;
 }

@@ -21,8 +21,16 @@ struct pid_stat {
 	uint32_t threads;
 	uint64_t start_ticks;
 	uint64_t vsize_bytes;
+	bool has_wait_status; /* of a zombie, where the reader may know it (ptrace access) */
+	int wait_status;      /* as wait(2) gives it; the leader's, where other threads ended later */
 };
 enum { PID_STAT_KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD */
+
+/* Whether a state is that of a task which ended and is still there. */
+static inline bool pid_stat_ended(char state)
+{
+	return state == 'Z' || state == 'X' || state == 'x';
+}
 
 /* False where the text is not such a line (torn, empty): *ret is then untouched. Pure; survives any bytes. */
 bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len);

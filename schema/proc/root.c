@@ -153,11 +153,6 @@ static int read_stat(int at, struct pid_stat *ret_stat)
 	return pid_stat_parse(ret_stat, text, len) ? PROC_OK : PROC_GONE;
 }
 
-static bool has_ended(const struct pid_stat *stat)
-{
-	return stat->state == 'Z' || stat->state == 'X' || stat->state == 'x';
-}
-
 static bool is_pid(const char *name, uint32_t *ret_pid)
 {
 	uint64_t pid;
@@ -178,7 +173,7 @@ static int open_thread(int task_fd, const char *tid, int *ret_fd)
 	int r = read_stat(fd, &stat);
 	if (r)
 		return r;
-	if (has_ended(&stat))
+	if (pid_stat_ended(stat.state))
 		return PROC_GONE;
 	*ret_fd = steal_fd(&fd);
 	return PROC_OK;
@@ -191,7 +186,7 @@ int proc_open_living_thread(int pid_fd, int *ret_fd)
 
 	if (r)
 		return r;
-	if (!has_ended(&stat)) {
+	if (!pid_stat_ended(stat.state)) {
 		int fd = fcntl(pid_fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
 			return -errno;

@@ -289,7 +289,8 @@ storm_is_survived() {
 	retry_until 3000 said_lines 1
 	wait "$storm"
 	after=$(anon_kb)
-	((after < before + 4000)) || fail "the collector grew from $before to $after kB"
+	# Two caches of sqlite, of 2 MiB each, are what it may come to.
+	((after < before + 8192)) || fail "the collector grew from $before to $after kB"
 	assert_equal "$(field "$MNT/status" history)" ok
 	# The newest number there is: all before it are accounted for once it is in the history.
 	last=$(start_and_number)

@@ -37,6 +37,16 @@ static inline void open_board(struct rig *rig)
 	rig->event = rig->news = 1;
 }
 
+static inline int set_up_real(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	assert_non_null(rig);
+	assert_int_equal(proc_root_init(&rig->root, "/"), 0);
+	open_board(rig);
+	*state = rig;
+	return 0;
+}
+
 static inline int tear_down(void **state)
 {
 	struct rig *rig = *state;

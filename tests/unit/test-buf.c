@@ -87,6 +87,24 @@ static void fixed_refuses_a_print_that_does_not_fit(void **state)
 	assert_int_equal(buf.len, 0);
 }
 
+static void what_was_escaped_comes_back(void **state)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT, back CLEANUP_BUF = BUF_INIT;
+	char all[256];
+
+	for (int i = 0; i < 256; i++)
+		all[i] = (char)i;
+	buf_put_escaped(&text, all, sizeof(all));
+	buf_put_unescaped(&back, text.data, text.len);
+	assert_int_equal(back.len, sizeof(all));
+	assert_memory_equal(back.data, all, sizeof(all));
+	/* What is no escape is itself. */
+	buf_clear(&back);
+	buf_put_unescaped(&back, "\\9\\08a\\01", 10);
+	assert_memory_equal(back.data, "\\9\\08a\\01", back.len);
+	assert_int_equal(back.len, 10);
+}
+
 static void a_size_without_memory_is_remembered(void **state)
 {
 	struct buf buf CLEANUP_BUF = BUF_INIT;
@@ -126,6 +144,7 @@ int main(void)
 		cmocka_unit_test(clear_keeps_the_room),
 		cmocka_unit_test(fixed_fills_to_the_last_byte_and_remembers),
 		cmocka_unit_test(fixed_refuses_a_print_that_does_not_fit),
+		cmocka_unit_test(what_was_escaped_comes_back),
 		cmocka_unit_test(a_size_without_memory_is_remembered),
 		cmocka_unit_test(reserve_gives_room_even_for_nothing),
 		cmocka_unit_test(escapes_as_proc_mounts_does),

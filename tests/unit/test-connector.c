@@ -19,6 +19,8 @@
 #include "collector/connector.h"
 #include "schema/base/clock.h"
 
+#define TIME_NS UINT64_C(123456789012345)
+
 struct seen {
 	unsigned n;
 	struct connector_event event[16];
@@ -40,6 +42,7 @@ static size_t put(unsigned char *bytes, size_t at, uint32_t what, const uint32_t
 	unsigned char event[sizeof(struct proc_event)] = { 0 };
 
 	memcpy(event, &what, sizeof(what));
+	memcpy(event + offsetof(struct proc_event, timestamp_ns), &(uint64_t) { TIME_NS }, sizeof(uint64_t));
 	memcpy(event + offsetof(struct proc_event, event_data), data, n_data * sizeof(*data));
 	message.len = sizeof(event);
 	header.nlmsg_len = sizeof(header) + sizeof(message) + sizeof(event);
@@ -58,7 +61,7 @@ static size_t put_all(unsigned char *bytes)
 	n = put(bytes, n, PROC_EVENT_EXEC, (const uint32_t[]) { 100, 100 }, 2);
 	n = put(bytes, n, PROC_EVENT_UID, (const uint32_t[]) { 100, 100, 5, 5 }, 4);
 	n = put(bytes, n, PROC_EVENT_SID, (const uint32_t[]) { 100, 100 }, 2);
-	n = put(bytes, n, PROC_EVENT_COMM, (const uint32_t[]) { 100, 100 }, 2);
+	n = put(bytes, n, PROC_EVENT_COMM, (const uint32_t[]) { 100, 100, 0x656d616e, 'd' }, 4); /* "named" */
 	n = put(bytes, n, PROC_EVENT_EXIT, (const uint32_t[]) { 101, 100, 0, 0 }, 4);
 	n = put(bytes, n, PROC_EVENT_EXIT, (const uint32_t[]) { 100, 100, 0x700, 17 }, 4);
 	n = put(bytes, n, PROC_EVENT_FORK, (const uint32_t[]) { 1, 1, 0, 0 }, 4);
@@ -79,7 +82,14 @@ static void leaders_come_out(void **state)
 	struct seen seen = { 0 };
 	connector_parse(bytes, put_all(bytes), see, &seen);
 	assert_int_equal(seen.n, 6);
+	assert_int_equal(seen.event[1].parent, 1);
+	assert_true(seen.event[3].has_uid && !seen.event[3].has_gid);
+	assert_int_equal(seen.event[3].uid, 5);
+	assert_string_equal(seen.event[3].comm, "");
+	assert_false(seen.event[4].has_uid || seen.event[4].has_gid);
+	assert_string_equal(seen.event[4].comm, "named");
 	for (int i = 0; i < 6; i++) {
+		assert_int_equal(seen.event[i].time_ns, TIME_NS);
 		assert_int_equal(seen.event[i].kind, expected[i].kind);
 		assert_int_equal(seen.event[i].pid, expected[i].pid);
 		assert_int_equal(seen.event[i].wait_status, expected[i].wait_status);

@@ -161,6 +161,43 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_true(stat.vsize_bytes == UINT64_MAX);
 }
 
+static struct pid_stat parse_ending_line(char state, const char *wchan, const char *exit_code)
+{
+	struct pid_stat stat = untouched;
+	char line[400];
+
+	snprintf(line, sizeof(line),
+		"7 (x) %c 1 1 1 0 -1 64 1 2 3 4 5 6 7 8 20 0 1 0 99 0 0 18446744073709551615 0 0 0 0 0 0 0 0 0 %s "
+		"0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 %s\n",
+		state, wchan, exit_code);
+	assert_true(pid_stat_parse(&stat, line, strlen(line)));
+	return stat;
+}
+
+static void a_zombie_says_how_it_ended(void **state)
+{
+	struct pid_stat stat = parse_ending_line('Z', "1", "768");
+
+	assert_true(stat.has_wait_status);
+	assert_int_equal(stat.wait_status, 3 << 8);
+	stat = parse_ending_line('Z', "1", "0");
+	assert_true(stat.has_wait_status);
+	assert_int_equal(stat.wait_status, 0);
+	stat = parse_ending_line('Z', "0", "9");
+	assert_true(stat.has_wait_status);
+	/* All is 0 to whom the kernel does not tell it. */
+	assert_false(parse_ending_line('Z', "0", "0").has_wait_status);
+	assert_false(parse_ending_line('S', "1", "768").has_wait_status);
+	assert_false(parse_ending_line('Z', "1", "-1").has_wait_status);
+	assert_false(parse_ending_line('Z', "1", "65536").has_wait_status);
+	/* What may be the beginning of a number is none. */
+	static const char cut[] =
+		"7 (x) Z 1 1 1 0 -1 64 1 2 3 4 5 6 7 8 20 0 1 0 99 0 0 0 0 0 0 0 0 0 0 0 0 1 0 0 17 0 0 0 0 0 0 0 0 0 0 "
+		"0 0 0 76";
+	assert_true(pid_stat_parse(&stat, cut, sizeof(cut) - 1));
+	assert_false(stat.has_wait_status);
+}
+
 static void every_row_is_set(void **state)
 {
 	struct pid_stat stat = { .minor_faults = 11, .major_faults = 22 };
@@ -186,6 +223,7 @@ int main(void)
 		cmocka_unit_test(fields_are_where_proc_says),
 		cmocka_unit_test(a_zombie_leader_counts_its_threads),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(a_zombie_says_how_it_ended),
 		cmocka_unit_test(every_row_is_set),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,7 +143,7 @@ static void processes_appear_change_and_vanish(void **state)
 	expect_event(rig, BOARD_DEATH, 10, 400);
 	expect_no_event(rig);
 	expect_news(rig, NEWS_START, 11, "two");
-	expect_news(rig, NEWS_EXIT, 10, "uno");
+	expect_news(rig, NEWS_EXIT, 10, "uno unknown");
 }
 
 static void a_pid_used_again_is_another_process(void **state)
@@ -173,7 +173,7 @@ static void hostile_names_are_text(void **state)
 	assert_int_equal(shown(rig, 30).state, 'S');
 	remove_process(rig, 30);
 	sampler_tick(&rig->sampler);
-	expect_news(rig, NEWS_EXIT, 30, "a) R 1 (\\012\\011\\134");
+	expect_news(rig, NEWS_EXIT, 30, "a) R 1 (\\012\\011\\134 unknown");
 }
 
 static void what_has_no_memory_has_no_values(void **state)
