@@ -66,7 +66,9 @@ start_named() {
 	assert_output enough
 	run -124 timeout 1 "$TOP/examples/when-available" 1000000000000000 echo enough
 	assert_output ''
+	run -0 "$TOP/examples/when-available" 1K echo enough
 	run -2 "$TOP/examples/when-available" 1
+	run -2 "$TOP/examples/when-available" much echo enough
 }
 
 @test "on-alert waits until its rule fires, and hands the event on" {
@@ -76,6 +78,74 @@ start_named() {
 	run -2 "$TOP/examples/on-alert" rule
 	run "$TOP/examples/on-alert" 'here node colour > 1' true
 	assert_failure
+}
+
+@test "watch-growth tells of what grows, with its rate and command line" {
+	run -0 "$TOP/examples/watch-growth" 1
+	assert_output ''
+	# A stream of our own in place of the mount's.
+	local fake=$BATS_TEST_TMPDIR/fake/local
+	mkdir -p "$fake/7"
+	printf '1\t1763712345.1\tstart\tpid/7\tsh\n2\t1763712346.5\tgrowth\tpid/7\tsh grows steadily\n' >"$fake/events"
+	printf 'rss_1s 9\nrss_1m 4096\n' >"$fake/7/rate"
+	echo 'sh -c grow' >"$fake/7/args"
+	MEMFS=$BATS_TEST_TMPDIR/fake run -0 "$TOP/examples/watch-growth"
+	assert_output --regexp '^[0-9:]{8} 7 sh grows steadily \(now 4096 bytes/s\): sh -c grow$'
+}
+
+@test "memory-report writes a page with pictures" {
+	local dir=$BATS_TEST_TMPDIR/report pages
+	retry_until 20 sh -c "[ \$(wc -l <'$MNT/local/history/10m') -ge 4 ]"
+	run -0 "$TOP/examples/memory-report" "$dir" 10m
+	assert_output "$dir/index.html"
+	pages=$(ls "$dir" | wc -l)
+	((pages >= 3)) || fail "$pages files"
+	python3 - "$dir" <<'PYTHON'
+import html.parser, os, sys, xml.dom.minidom
+class Page(html.parser.HTMLParser):
+    images = []
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.images.append(dict(attributes)["src"])
+page = Page()
+page.feed(open(f"{sys.argv[1]}/index.html").read())
+assert len(page.images) >= 2, page.images
+for image in page.images:
+    xml.dom.minidom.parse(f"{sys.argv[1]}/{image}")
+PYTHON
+	run -2 "$TOP/examples/memory-report"
+}
+
+@test "bill shares the memory out to users and units" {
+	start_named billed
+	retry_until 10 grep -qx 1 "$MNT/local/by-name/billed/count"
+	run -0 "$TOP/examples/bill"
+	assert_line --index 0 --regexp 'pss MiB +swap MiB +count +who$'
+	assert_line --regexp '^ +[0-9]+\.[0-9] +[0-9]+\.[0-9] +[0-9]+  user/root$'
+}
+
+@test "changed-since tells what came and grew" {
+	recorded() { [[ -s $MNT/local/at/last/stat ]]; }
+	retry_until 20 recorded
+	local before
+	before=$(field "$MNT/local/at/last/stat" time)
+	retry_until 10 sh -c "[ \$(date +%s) -gt $((before + 1)) ]"
+	start_named came-since
+	retry_until 10 grep -q came-since "$MNT/local/processes"
+	run -0 "$TOP/examples/changed-since" "$before"
+	assert_line --regexp '^available +[-+][0-9]+\.[0-9] MiB$'
+	run -1 "$TOP/examples/changed-since" -300d
+	assert_output --partial 'nothing is recorded'
+}
+
+@test "when-calm runs its command while nobody waits, and waits where many do" {
+	run -0 "$TOP/examples/when-calm" 101 echo calm
+	assert_output calm
+	mkdir -p "$BATS_TEST_TMPDIR/fake/local"
+	echo 'pressure_memory_some_avg10 50.00' >"$BATS_TEST_TMPDIR/fake/local/stat"
+	MEMFS=$BATS_TEST_TMPDIR/fake run -124 timeout 1 "$TOP/examples/when-calm" 10 echo calm
+	assert_output ''
+	run -2 "$TOP/examples/when-calm" often echo calm
 }
 
 @test "quickstart builds, mounts, shows numbers; and goes on where it is mounted already" {
