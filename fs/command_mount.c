@@ -27,18 +27,14 @@ static int fail(const char *reason)
 	return 1;
 }
 
-/* A daemon's standard error: a file beside its sockets. */
-static void detach(const struct options *options)
+/* Nobody listens until the run directory is ours: then standard error becomes the log in there. */
+static void detach(void)
 {
-	char path[PATH_MAX];
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "%s/log", options->run);
-	log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	setsid();
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(log >= 0 ? log : null, STDERR_FILENO);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
 	if (chdir("/")) {
 		/* Any directory will do but the one to be mounted on. */
 	}
@@ -73,7 +69,7 @@ static int mount_with(const struct options *options, bool foreground)
 		return fail(strerror(errno));
 	if (!pid) {
 		close(ends[0]);
-		detach(options);
+		detach();
 		_exit(supervise(options, ends[1]));
 	}
 	close(ends[1]);
@@ -169,7 +165,7 @@ int command_umount(int argc, char **argv)
 		return fail(reason);
 	}
 	if (*run)
-		adopt_end_supervisor(run);
+		adopt_end(run, dir);
 	for (int waited = 0; *run && !supervisor_ended(run) && waited < UMOUNT_MS; waited += POLL_MS)
 		poll(NULL, 0, POLL_MS);
 	return 0;

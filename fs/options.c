@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "fs/own_dir.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/num.h"
 
@@ -173,27 +174,6 @@ int options_default_directories(struct options *options, struct err *err)
 		&options->state, home && *home == '/' ? home : fallback, "/.local/state/memfs", err);
 }
 
-/* mkdir -p. */
-static int make_directory(const char *path, mode_t mode, struct err *err)
-{
-	CLEANUP_FREE char *copy = strdup(path);
-
-	if (!copy)
-		return err_set(err, ENOMEM, "no memory");
-	for (char *at = copy + 1; *at; at++) {
-		/* Slashes at the end are no directory more: the last one has its own mode. */
-		if (*at != '/' || !at[strspn(at, "/")])
-			continue;
-		*at = 0;
-		if (mkdir(copy, 0755) && errno != EEXIST)
-			return err_set(err, errno, "cannot make the directory %s: %s", copy, strerror(errno));
-		*at = '/';
-	}
-	if (mkdir(copy, mode) && errno != EEXIST)
-		return err_set(err, errno, "cannot make the directory %s: %s", copy, strerror(errno));
-	return 0;
-}
-
 /* The path itself may be a dead mount, which realpath cannot pass: the way to it is resolved, the last name
  * kept. */
 static int make_absolute(char **path, struct err *err)
@@ -239,6 +219,17 @@ static int follow_link(char **path, struct err *err)
 	return 0;
 }
 
+/* A directory of ours, made where it is not there; *path becomes absolute and without links. */
+static int finish_own(char **path, mode_t mode, struct err *err)
+{
+	CLEANUP_CLOSE int fd = -1;
+	int r = own_dir_make(*path, mode, err);
+
+	if (r || (r = make_absolute(path, err)) || (r = follow_link(path, err)))
+		return r;
+	return own_dir_open(*path, err, &fd);
+}
+
 int options_finish(struct options *options, const char *dir, struct err *err)
 {
 	struct utsname names;
@@ -254,11 +245,9 @@ int options_finish(struct options *options, const char *dir, struct err *err)
 		(r = default_to(&options->dir, dir, "", err)))
 		return r;
 	map_node_name(options->node);
-	if ((r = make_directory(options->run, geteuid() ? 0700 : 0755, err)) ||
-		(r = make_directory(options->state, 0750, err)))
-		return r;
-	if ((r = make_absolute(&options->run, err)) || (r = make_absolute(&options->state, err)) ||
-		(r = make_absolute(&options->proc, err)) || (r = make_absolute(&options->dir, err)))
+	if ((r = finish_own(&options->run, geteuid() ? 0700 : 0755, err)) ||
+		(r = finish_own(&options->state, 0750, err)) || (r = make_absolute(&options->proc, err)) ||
+		(r = make_absolute(&options->dir, err)))
 		return r;
 	return follow_link(&options->dir, err);
 }

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -320,11 +321,12 @@ static void stop_child(struct child *child, int signal, int timeout_ms)
 
 	if (!child->pid)
 		return;
-	kill(child->pid, signal);
+	/* Through its descriptor: one that is not ours to reap may have left its pid to another. */
+	syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0);
 	/* One that somebody stopped hears nothing. */
-	kill(child->pid, SIGCONT);
+	syscall(SYS_pidfd_send_signal, child->pidfd, SIGCONT, NULL, 0);
 	if (poll(&poll_fd, 1, timeout_ms) != 1) {
-		kill(child->pid, SIGKILL);
+		syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
 		poll(&poll_fd, 1, timeout_ms);
 	}
 	if (child->ours)
@@ -338,7 +340,7 @@ static void end(struct supervisor *supervisor)
 	place_unmount(supervisor);
 	stop_child(&supervisor->serve, SIGKILL, STOP_MS);
 	stop_child(&supervisor->collector, SIGTERM, STOP_MS);
-	place_clean(supervisor);
+	place_clean(supervisor->options.run, supervisor->run_fd);
 }
 
 static int begin(struct supervisor *supervisor, struct err *err)
@@ -376,6 +378,7 @@ int supervise(const struct options *options, int ready_fd)
 		.options = *options,
 		.self_exe = -1,
 		.collector_exe = -1,
+		.run_fd = -1,
 		.lock = -1,
 		.state_fd = -1,
 		.main_fd = -1,

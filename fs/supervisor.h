@@ -51,6 +51,7 @@ struct supervisor {
 	uid_t serve_uid; /* whom serve runs as */
 	gid_t serve_gid;
 	int self_exe, collector_exe; /* O_PATH: a package upgrade under us changes nothing */
+	int run_fd;                  /* the run directory, checked (fs/own_dir.h) */
 	int lock;                    /* of the run directory */
 	int state_fd;                /* RUN/state */
 	int main_fd, live_fd, init_fd, keep_fd, board_fd, board_read_fd, control_fd;
@@ -85,7 +86,9 @@ int place_share(
 	struct supervisor *supervisor, struct err *err); /* board, control socket: those not adopted */
 int place_mount(struct supervisor *supervisor, struct err *err); /* both sessions, anew */
 void place_unmount(struct supervisor *supervisor);
-void place_clean(struct supervisor *supervisor); /* what would be left in the run directory */
+void place_clean(const char *run, int run_fd); /* what would be left in the run directory */
+/* Whom serve runs as under root: memfs, or nobody. 0, or -ENOENT where there is neither. */
+int place_find_server(uid_t *ret_uid, gid_t *ret_gid);
 
 /* --- supervisor_adopt.c --- */
 
@@ -96,10 +99,11 @@ uint64_t adopt_start_of(pid_t pid);
 void adopt_record(const struct supervisor *supervisor);
 
 /*
- * Asks the supervisor of a run directory to end. After an unmount, for where another mount namespace has a
- * copy of the mount the kernel does not end the connection.
+ * Ends what has the run directory of the mount that was on dir: asks its supervisor, for where another mount
+ * namespace has a copy of the mount the kernel does not end the connection; or, where that was killed, ends
+ * its children and tidies up. Nothing where the directory is somebody else's or of another mount.
  */
-void adopt_end_supervisor(const char *run);
+void adopt_end(const char *run, const char *dir);
 
 /*
  * Takes over what a dead supervisor left running: the mount with its descriptors, the collector with the

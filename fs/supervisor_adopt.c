@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +26,7 @@
 #include "schema/base/log.h"
 #include "schema/base/num.h"
 #include "schema/proc/pid_stat.h"
+#include "schema/proc/pid_status.h"
 #include "schema/proc/root.h"
 
 #ifndef PIDFD_THREAD
@@ -33,13 +35,17 @@
 
 enum { STOP_MS = 10000, BEGIN_MS = 1000, POLL_MS = 2, RECORD_BYTES = 4 * PATH_MAX };
 
+/* Whose processes those that are written down can be. */
+struct owners {
+	uid_t own, server;
+};
+
 struct remains {
 	struct lingering
 		serve[LINGERING_MAX + 1]; /* of which something is left; the last one started first */
 	unsigned n_serves;
-	pid_t collector; /* 0: none that lives */
-	uint64_t collector_start;
-	bool same_mount, same_collector; /* as these options want them */
+	struct lingering supervisor, collector; /* pid 0: none that lives */
+	bool same_mount, same_collector;        /* as these options want them */
 };
 
 uint64_t adopt_start_of(pid_t pid)
@@ -97,6 +103,45 @@ static pid_t living_thread(pid_t pid, uint64_t start)
 	return found;
 }
 
+/*
+ * Whether a process is a memfs of those owners, by its program or its name: the record may be of another
+ * boot, or somebody else's.
+ */
+static bool is_ours(pid_t pid, const struct owners *owners)
+{
+	struct pid_status status = { .uid = UINT32_MAX };
+	struct proc_root root;
+	CLEANUP_CLOSE int dir = -1;
+	char text[4096], path[PATH_MAX] = "";
+	struct pid_stat stat = { 0 };
+	size_t len;
+
+	if (proc_root_init(&root, "/"))
+		return false;
+	if (!proc_open_pid(&root, (uint32_t)pid, &dir)) {
+		if (!proc_read_short(dir, "status", text, sizeof(text), &len))
+			pid_status_parse(&status, text, len);
+		if (!proc_read_short(dir, "stat", text, sizeof(text), &len))
+			pid_stat_parse(&stat, text, len);
+		/* Of one that is a zombie, or not for us to look into, there is the name. */
+		ssize_t n = readlinkat(dir, "exe", path, sizeof(path) - 1);
+		path[n > 0 ? n : 0] = 0;
+	}
+	proc_root_deinit(&root);
+	const char *slash = strrchr(path, '/'), *program = slash ? slash + 1 : path;
+	return (status.uid == owners->own || status.uid == owners->server) &&
+	       (!strncmp(program, "memfs", 5) || !strncmp(stat.comm, "memfs", 5));
+}
+
+/* To no other process than the one that was written down, whoever has its number now. */
+static void signal_process(const struct lingering *process, int signal)
+{
+	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+
+	if (pidfd >= 0 && living_thread(process->pid, process->start_ticks))
+		syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
 /* What the mount must have in common to be gone on with, and what the collector. */
 static void put_mount_key(const struct options *options, struct buf *out)
 {
@@ -137,8 +182,8 @@ void adopt_record(const struct supervisor *supervisor)
 		log_warning("%s/state cannot be written: %s", supervisor->options.run, strerror(errno));
 }
 
-/* The process that was written down; 0 where nothing of it is left. */
-static pid_t read_process(struct span value, uint64_t *ret_start)
+/* The process that was written down; false where nothing of it is left. */
+static bool read_process(struct span value, const struct owners *owners, struct lingering *ret)
 {
 	struct span pid_word, start_word;
 	uint64_t pid, start;
@@ -147,55 +192,53 @@ static pid_t read_process(struct span value, uint64_t *ret_start)
 		!num_parse_whole(pid_word.p, pid_word.n, &pid) ||
 		!num_parse_whole(start_word.p, start_word.n, &start) || !pid || !start || pid > INT_MAX ||
 		!living_thread((pid_t)pid, start))
-		return 0;
-	*ret_start = start;
-	return (pid_t)pid;
-}
-
-void adopt_end_supervisor(const char *run)
-{
-	char path[PATH_MAX], bytes[RECORD_BYTES];
-	struct span key, value;
-
-	snprintf(path, sizeof(path), "%s/state", run);
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
-	for (struct kv_cursor cursor = kv_begin(bytes, n > 0 ? (size_t)n : 0);
-		kv_next(&cursor, &key, &value);) {
-		uint64_t start;
-		pid_t pid = span_equals(key, "supervisor") ? read_process(value, &start) : 0;
-		if (pid)
-			kill(pid, SIGTERM);
+		return false;
+	if (!is_ours((pid_t)pid, owners)) {
+		log_warning("pid=%d was written down as a memfs and is none of ours: left alone", (int)pid);
+		return false;
 	}
+	*ret = (struct lingering) { (pid_t)pid, start };
+	return true;
 }
 
-static bool read_remains(const struct supervisor *supervisor, struct remains *ret)
+/* The directory that is the first word of a mount's key; of one with a newline its first line. */
+static bool is_mount_of(struct span key, const char *dir)
 {
-	const struct options *options = &supervisor->options;
+	size_t n = strcspn(dir, "\n");
+	return key.n >= n && !memcmp(key.p, dir, n) && (key.n == n || key.p[n] == ' ');
+}
+
+/* options: with what the record is compared; NULL: dir alone. False where nothing was written down. */
+static bool read_remains(int state_fd, const struct owners *owners, const struct options *options,
+	const char *dir, struct remains *ret)
+{
 	char bytes[RECORD_BYTES];
 	CLEANUP_BUF struct buf mount = BUF_INIT, collector = BUF_INIT;
 	struct span key, value;
 
-	ssize_t n = pread(supervisor->state_fd, bytes, sizeof(bytes), 0);
+	ssize_t n = pread(state_fd, bytes, sizeof(bytes), 0);
 	if (n <= 0)
 		return false;
-	put_mount_key(options, &mount);
-	put_collector_key(options, &collector);
+	if (options) {
+		put_mount_key(options, &mount);
+		put_collector_key(options, &collector);
+	}
 	buf_putc(&mount, 0);
 	buf_putc(&collector, 0);
 	*ret = (struct remains) { 0 };
 	for (struct kv_cursor cursor = kv_begin(bytes, (size_t)n); kv_next(&cursor, &key, &value);) {
 		if (span_equals(key, "serve") || span_equals(key, "lingering")) {
-			struct lingering *serve = &ret->serve[ret->n_serves];
 			if (ret->n_serves <= LINGERING_MAX &&
-				(serve->pid = read_process(value, &serve->start_ticks)))
+				read_process(value, owners, &ret->serve[ret->n_serves]))
 				ret->n_serves++;
 		} else if (span_equals(key, "collector")) {
-			ret->collector = read_process(value, &ret->collector_start);
+			read_process(value, owners, &ret->collector);
+		} else if (span_equals(key, "supervisor")) {
+			read_process(value, owners, &ret->supervisor);
 		} else if (span_equals(key, "mount")) {
-			ret->same_mount = span_equals(value, mount.data);
+			ret->same_mount = options ? span_equals(value, mount.data) : is_mount_of(value, dir);
 		} else if (span_equals(key, "collected")) {
-			ret->same_collector = span_equals(value, collector.data);
+			ret->same_collector = options && span_equals(value, collector.data);
 		}
 	}
 	return true;
@@ -231,12 +274,15 @@ static bool has_begun(pid_t pid, const char *name)
  * Ends a process and waits until it runs no more. What lingers of a serve in the kernel is not waited for: it
  * goes when the next one answers what it waits for.
  */
-static void stop(pid_t pid, int signal)
+static void stop(const struct lingering *process, int signal)
 {
-	kill(pid, signal);
-	for (int waited = 0; adopt_start_of(pid); waited += POLL_MS) {
+	signal_process(process, signal);
+	/* One that somebody stopped hears nothing. */
+	signal_process(process, SIGCONT);
+	for (int waited = 0; adopt_start_of(process->pid) == process->start_ticks && waited < 2 * STOP_MS;
+		waited += POLL_MS) {
 		if (waited >= STOP_MS)
-			kill(pid, SIGKILL);
+			signal_process(process, SIGKILL);
 		poll(NULL, 0, POLL_MS);
 	}
 }
@@ -296,46 +342,111 @@ static void adopt_mount(struct supervisor *supervisor, const struct lingering *s
 	}
 }
 
-static void adopt_collector(struct supervisor *supervisor, const struct remains *remains)
+static void adopt_collector(struct supervisor *supervisor, const struct lingering *collector)
 {
-	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, remains->collector, 0);
+	CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, collector->pid, 0);
 
 	if (pidfd < 0)
 		return;
-	if (!has_begun(remains->collector, "memfs-collector")) {
-		stop(remains->collector, SIGKILL);
+	if (!has_begun(collector->pid, "memfs-collector")) {
+		stop(collector, SIGKILL);
 		return;
 	}
 	supervisor->board_fd = copy_fd(pidfd, COLLECTOR_FD_BOARD);
 	supervisor->control_fd = copy_fd(pidfd, COLLECTOR_FD_CONTROL);
 	if (supervisor->board_fd < 0 || supervisor->control_fd < 0 ||
-		child_adopt(&supervisor->collector, remains->collector)) {
+		child_adopt(&supervisor->collector, collector->pid)) {
 		close_fd(&supervisor->board_fd);
 		close_fd(&supervisor->control_fd);
-		stop(remains->collector, SIGTERM);
+		stop(collector, SIGTERM);
 	} else {
-		log_info("going on with collector pid=%d", (int)remains->collector);
+		log_info("going on with collector pid=%d", (int)collector->pid);
 	}
+}
+
+/* Ends the collector unless it is gone on with, and every serve: their connection is ours now, or dead with
+ * them. */
+static void stop_remains(const struct remains *remains, bool collector)
+{
+	if (collector && remains->collector.pid)
+		stop(&remains->collector, SIGTERM);
+	for (unsigned i = 0; i < remains->n_serves; i++)
+		stop(&remains->serve[i], SIGKILL);
 }
 
 void adopt_find(struct supervisor *supervisor)
 {
+	const struct owners owners = { geteuid(), supervisor->serve_uid };
 	struct remains remains;
 
-	if (!read_remains(supervisor, &remains))
+	if (!read_remains(supervisor->state_fd, &owners, &supervisor->options, NULL, &remains))
 		return;
 	supervisor->left_mount = remains.same_mount;
 	log_debug("found serves=%u collector=%d same_mount=%d same_collector=%d", remains.n_serves,
-		(int)remains.collector, remains.same_mount, remains.same_collector);
-	if (remains.collector && !adopt_start_of(remains.collector))
-		remains.collector = 0;
-	if (remains.collector && remains.same_collector)
-		adopt_collector(supervisor, &remains);
-	else if (remains.collector)
-		stop(remains.collector, SIGTERM);
+		(int)remains.collector.pid, remains.same_mount, remains.same_collector);
+	if (remains.collector.pid && !adopt_start_of(remains.collector.pid))
+		remains.collector.pid = 0;
+	if (remains.collector.pid && remains.same_collector)
+		adopt_collector(supervisor, &remains.collector);
 	for (unsigned i = 0; i < remains.n_serves && remains.same_mount && supervisor->main_fd < 0; i++)
 		adopt_mount(supervisor, &remains.serve[i]);
-	/* Their connection is ours now, or dead with them. */
-	for (unsigned i = 0; i < remains.n_serves; i++)
-		stop(remains.serve[i].pid, SIGKILL);
+	stop_remains(&remains, !remains.same_collector);
+}
+
+/* A run directory that can be believed: its owner's alone. Stores whose. */
+static int open_run(const char *run, struct owners *ret_owners)
+{
+	CLEANUP_CLOSE int fd = open(run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	gid_t gid;
+
+	if (fd < 0 || fstat(fd, &st) || (st.st_mode & (S_IWGRP | S_IWOTH)) ||
+		(geteuid() && st.st_uid != geteuid()))
+		return -1;
+	*ret_owners = (struct owners) { st.st_uid, st.st_uid };
+	if (!st.st_uid)
+		place_find_server(&ret_owners->server, &gid);
+	return steal_fd(&fd);
+}
+
+/* The lock of a supervisor that is dead: -1 where it can be had by nobody. */
+static int lock_orphan(int run_fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	CLEANUP_CLOSE int fd = openat(run_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	/* A child that the dead one was just starting has it until it sees so. */
+	for (int waited = 0; fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock); waited += POLL_MS) {
+		if (waited >= BEGIN_MS)
+			return -1;
+		poll(NULL, 0, POLL_MS);
+	}
+	return steal_fd(&fd);
+}
+
+void adopt_end(const char *run, const char *dir)
+{
+	struct owners owners;
+	struct remains remains;
+	CLEANUP_CLOSE int run_fd = open_run(run, &owners);
+	CLEANUP_CLOSE int state =
+		run_fd < 0 ? -1 : openat(run_fd, "state", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	/* What is mounted on dir may be anybody's, and lead here. */
+	if (state < 0 || !read_remains(state, &owners, NULL, dir, &remains) || !remains.same_mount)
+		return;
+	if (remains.supervisor.pid) {
+		signal_process(&remains.supervisor, SIGTERM);
+		return;
+	}
+	CLEANUP_CLOSE int lock = lock_orphan(run_fd);
+	if (lock < 0)
+		return;
+	stop_remains(&remains, true);
+	CLEANUP_FREE char *live = NULL;
+	if (asprintf(&live, "%s/live", run) < 0)
+		live = NULL;
+	else if (fuse_is_mounted(live))
+		fuse_unmount_door(live, true);
+	place_clean(run, run_fd);
 }

@@ -17,6 +17,7 @@
 
 #include "fs/fuse.h"
 #include "fs/keep.h"
+#include "fs/own_dir.h"
 #include "fs/supervisor.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/log.h"
@@ -24,15 +25,25 @@
 
 enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 500, POLL_MS = 5 };
 
+/* A file of the run directory, which is ours (fs/own_dir.h); a link in there would lead out of it. */
+static int open_in_run(
+	struct supervisor *supervisor, const char *name, int flags, int *ret_fd, struct err *err)
+{
+	int fd = openat(supervisor->run_fd, name, flags | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_set(err, errno, "%s/%s: %s", supervisor->options.run, name, strerror(errno));
+	*ret_fd = fd;
+	return 0;
+}
+
 static int lock_run(struct supervisor *supervisor, struct err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char path[PATH_MAX];
+	int r = open_in_run(supervisor, "lock", O_RDWR, &supervisor->lock, err);
 
-	snprintf(path, sizeof(path), "%s/lock", supervisor->options.run);
-	supervisor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (supervisor->lock < 0)
-		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	if (r)
+		return r;
 	/* A child that its dead supervisor was just starting has the lock until it sees so. */
 	for (int waited = 0; fcntl(supervisor->lock, F_OFD_SETLK, &lock); waited += POLL_MS) {
 		if (waited >= LOCK_MS) {
@@ -43,19 +54,35 @@ static int lock_run(struct supervisor *supervisor, struct err *err)
 		}
 		poll(NULL, 0, POLL_MS);
 	}
-	snprintf(path, sizeof(path), "%s/state", supervisor->options.run);
-	supervisor->state_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	return supervisor->state_fd < 0 ? err_set(err, errno, "%s: %s", path, strerror(errno)) : 0;
+	return open_in_run(supervisor, "state", O_RDWR, &supervisor->state_fd, err);
+}
+
+/* A daemon's standard error: a file beside its sockets. */
+static int open_log(struct supervisor *supervisor, struct err *err)
+{
+	CLEANUP_CLOSE int fd = -1;
+	int r = supervisor->ready_is_manager /* in the foreground */
+			? 0
+			: open_in_run(supervisor, "log", O_WRONLY | O_TRUNC | O_APPEND, &fd, err);
+
+	if (fd >= 0)
+		dup2(fd, STDERR_FILENO);
+	return r;
 }
 
 /* The node's uuid, made once and kept in the state directory. */
 static int read_or_make_id(struct options *options, struct err *err)
 {
-	char path[PATH_MAX], text[UUID_TEXT + 1] = "";
+	char text[UUID_TEXT + 1] = "";
+	CLEANUP_CLOSE int dir = -1;
 	uuid_t id;
+	int r = own_dir_open(options->state, err, &dir);
 
-	snprintf(path, sizeof(path), "%s/id", options->state);
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (r)
+		return r;
+	CLEANUP_CLOSE int fd = openat(dir, "id", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ELOOP)
+		return err_set(err, ELOOP, "%s/id is a link", options->state);
 	if (fd >= 0 && read(fd, text, UUID_TEXT) == UUID_TEXT && !uuid_parse(text, id)) {
 		options->id = strdup(text);
 		return options->id ? 0 : err_set(err, ENOMEM, "no memory");
@@ -65,10 +92,10 @@ static int read_or_make_id(struct options *options, struct err *err)
 	options->id = strdup(text);
 	text[UUID_TEXT] = '\n';
 	close_fd(&fd);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	fd = openat(dir, "id", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, text, UUID_TEXT + 1) != UUID_TEXT + 1)
-		log_warning("%s cannot be written (%s): this node gets another id next time", path,
-			strerror(errno));
+		log_warning("%s/id cannot be written (%s): this node gets another id next time",
+			options->state, strerror(errno));
 	return options->id ? 0 : err_set(err, ENOMEM, "no memory");
 }
 
@@ -98,24 +125,34 @@ static int open_programs(struct supervisor *supervisor, struct err *err)
 		       : 0;
 }
 
-/* Serve reads history through its group, and nothing else of the state. */
-static int share_state_directory(struct supervisor *supervisor, struct err *err)
+int place_find_server(uid_t *ret_uid, gid_t *ret_gid)
 {
 	const struct passwd *user = getpwnam("memfs");
 
+	if (!user)
+		user = getpwnam("nobody");
+	if (!user)
+		return -ENOENT;
+	*ret_uid = user->pw_uid;
+	*ret_gid = user->pw_gid;
+	return 0;
+}
+
+/* Serve reads history through its group, and nothing else of the state. */
+static int share_state_directory(struct supervisor *supervisor, struct err *err)
+{
+	CLEANUP_CLOSE int dir = -1;
+	int r = own_dir_open(supervisor->options.state, err, &dir);
+
+	if (r)
+		return r;
 	supervisor->serve_uid = geteuid();
 	supervisor->serve_gid = getegid();
 	if (geteuid())
 		return 0;
-	if (!user)
-		user = getpwnam("nobody");
-	if (!user)
+	if (place_find_server(&supervisor->serve_uid, &supervisor->serve_gid))
 		return err_set(err, ENOENT, "neither a user memfs nor nobody is there to serve as");
-	supervisor->serve_uid = user->pw_uid;
-	supervisor->serve_gid = user->pw_gid;
-	if (chown(supervisor->options.state, 0, user->pw_gid) && errno != EROFS)
-		return err_set(err, errno, "%s: %s", supervisor->options.state, strerror(errno));
-	if (chmod(supervisor->options.state, 0750) && errno != EROFS)
+	if ((fchown(dir, 0, supervisor->serve_gid) || fchmod(dir, 0750)) && errno != EROFS)
 		return err_set(err, errno, "%s: %s", supervisor->options.state, strerror(errno));
 	return 0;
 }
@@ -125,7 +162,9 @@ int place_prepare(struct supervisor *supervisor, struct err *err)
 	int r;
 
 	snprintf(supervisor->live_dir, sizeof(supervisor->live_dir), "%s/live", supervisor->options.run);
-	if ((r = lock_run(supervisor, err)) || (r = share_state_directory(supervisor, err)) ||
+	if ((r = own_dir_open(supervisor->options.run, err, &supervisor->run_fd)) ||
+		(r = lock_run(supervisor, err)) || (r = open_log(supervisor, err)) ||
+		(r = share_state_directory(supervisor, err)) ||
 		(r = read_or_make_id(&supervisor->options, err)))
 		return r;
 	return open_programs(supervisor, err);
@@ -238,10 +277,14 @@ static int record_init(struct supervisor *supervisor, struct err *err)
 static int mount_live(struct supervisor *supervisor, struct err *err)
 {
 	const struct options *options = &supervisor->options;
+	char target;
 	int r;
 
 	if (mkdir(supervisor->live_dir, 0755) && errno != EEXIST && errno != ENOTCONN)
 		return err_set(err, errno, "%s: %s", supervisor->live_dir, strerror(errno));
+	/* Unlike lstat this asks nothing of a server that may be stuck. */
+	if (readlinkat(supervisor->run_fd, "live", &target, 1) >= 0)
+		return err_set(err, ELOOP, "%s is a link", supervisor->live_dir);
 	r = clear_mount_point(supervisor->live_dir, supervisor->left_mount, err);
 	return r ? r
 		 : fuse_mount_door(supervisor->live_dir, DOOR_LIVE, options->node, !geteuid(),
@@ -278,18 +321,14 @@ void place_unmount(struct supervisor *supervisor)
 	close_fd(&supervisor->keep_fd);
 }
 
-void place_clean(struct supervisor *supervisor)
+void place_clean(const char *run, int run_fd)
 {
 	static const char *const names[] = { "control.sock", "state", "log" };
-	char path[PATH_MAX];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", supervisor->options.run, names[i]);
-		unlink(path);
-	}
-	rmdir(supervisor->live_dir);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		unlinkat(run_fd, names[i], 0);
+	unlinkat(run_fd, "live", AT_REMOVEDIR);
 	/* The lock file goes last, while it is held; the directory itself if it is ours alone. */
-	snprintf(path, sizeof(path), "%s/lock", supervisor->options.run);
-	unlink(path);
-	rmdir(supervisor->options.run);
+	unlinkat(run_fd, "lock", 0);
+	rmdir(run);
 }

@@ -269,3 +269,99 @@ PYTHON
 	done
 	MNT=$BATS_TEST_TMPDIR/log_level=1/mnt
 }
+
+# foreign_run MODE OWNER: a run directory made beforehand, full of links to what is precious, whose state names a
+# process of somebody's; sets RUN, MNT, STATE, PRECIOUS, VICTIM.
+foreign_run() {
+	export_sanitizers
+	MNT=$BATS_TEST_TMPDIR/mnt RUN=$BATS_TEST_TMPDIR/made STATE=$BATS_TEST_TMPDIR/state PRECIOUS=$BATS_TEST_TMPDIR/precious
+	mkdir -p "$MNT" "$RUN" "$STATE"
+	echo precious >"$PRECIOUS"
+	chmod "$1" "$RUN"
+	start sleep 1000
+	VICTIM=$STARTED
+	printf 'supervisor %d %d\nserve %d %d\ncollector %d %d\nmount %s %s / 0\ncollected %s /\n' \
+		"$VICTIM" "$(start_ticks "$VICTIM")" "$VICTIM" "$(start_ticks "$VICTIM")" "$VICTIM" "$(start_ticks "$VICTIM")" \
+		"$MNT" forged "$STATE" >"$RUN/state"
+	chown -R "$2" "$RUN"
+}
+
+start_ticks() {
+	sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20
+}
+
+# Refused with that reason, and nobody's file or process is touched.
+assert_mount_refused() {
+	run -1 "$MEMFS" mount -o "state=$STATE,run=$RUN,node=forged" "$MNT"
+	assert_output --partial "$1"
+	assert_equal "$(cat "$PRECIOUS")" precious
+	kill -0 "$VICTIM"
+	[[ $(sed 's/.*) //' "/proc/$VICTIM/stat") != Z* ]]
+	run ! mountpoint -q "$MNT"
+}
+
+@test 'a run directory that another user made beforehand is refused' {
+	foreign_run 777 4001
+	ln -s "$PRECIOUS" "$RUN/log"
+	assert_mount_refused 'belongs to user 4001'
+	# Nor a link of another's to a directory of ours.
+	mkdir "$BATS_TEST_TMPDIR/own"
+	ln -s "$BATS_TEST_TMPDIR/own" "$BATS_TEST_TMPDIR/link"
+	chown -h 4001 "$BATS_TEST_TMPDIR/link"
+	RUN=$BATS_TEST_TMPDIR/link
+	assert_mount_refused 'belongs to user 4001'
+	assert_equal "$(ls -A "$BATS_TEST_TMPDIR/own")" ''
+	# Nor one below a directory that others may rename.
+	mkdir -m 777 "$BATS_TEST_TMPDIR/open"
+	RUN=$BATS_TEST_TMPDIR/open/run
+	assert_mount_refused 'can be written by others'
+}
+
+@test 'a run directory of ours that others can write to is refused, and so is such a state directory' {
+	foreign_run 777 0
+	assert_mount_refused 'can be written by others'
+	chmod 770 "$RUN"
+	assert_mount_refused 'can be written by others'
+	RUN=$BATS_TEST_TMPDIR/run
+	chmod 777 "$STATE"
+	assert_mount_refused 'can be written by others'
+	chmod 755 "$STATE"
+	chown 4001 "$STATE"
+	assert_mount_refused 'belongs to user 4001'
+}
+
+@test 'links in the run directory are not followed' {
+	local name
+	for name in lock state log; do
+		foreign_run 755 0
+		rm -f "$RUN"/*
+		ln -s "$PRECIOUS" "$RUN/$name"
+		assert_mount_refused "$name"
+	done
+	mkdir -p "$RUN" "$BATS_TEST_TMPDIR/elsewhere"
+	rm -f "$RUN"/*
+	ln -s "$BATS_TEST_TMPDIR/elsewhere" "$RUN/live"
+	assert_mount_refused 'live'
+	rm -rf "$RUN"
+	rm -f "$STATE/id"
+	ln -s "$PRECIOUS" "$STATE/id"
+	assert_mount_refused 'id'
+}
+
+@test 'who was written down but is no memfs of ours is neither ended nor adopted' {
+	foreign_run 755 0
+	"$MEMFS" mount -o "state=$STATE,run=$RUN,node=forged" "$MNT" 3>&-
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+	kill -0 "$VICTIM"
+	# A memfs of another user's is not ours either, whatever it calls itself.
+	cp "$(command -v sleep)" "$BATS_TEST_TMPDIR/memfs-collector"
+	start setpriv --reuid=4001 --regid=4001 --clear-groups "$BATS_TEST_TMPDIR/memfs-collector" 1000
+	retry_until 5 grep -qx memfs-collector "/proc/$STARTED/comm"
+	"$MEMFS" umount "$MNT"
+	mkdir -p "$RUN"
+	printf 'collector %d %d\nmount %s forged / 0\ncollected %s /\n' "$STARTED" "$(start_ticks "$STARTED")" "$MNT" "$STATE" >"$RUN/state"
+	"$MEMFS" mount -o "state=$STATE,run=$RUN,node=forged" "$MNT" 3>&-
+	kill -0 "$STARTED" "$VICTIM"
+	# memfs_pids would take it for one of ours.
+	kill "$STARTED"
+}
