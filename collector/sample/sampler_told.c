@@ -191,6 +191,11 @@ bool sampler_measured(struct sampler *sampler, uint32_t pid, uint64_t start_tick
 	const struct process_values *measured, int64_t measured_ns)
 {
 	struct process *process = process_find(&sampler->table, pid);
+	/* Asked for sooner than a sweep met it. */
+	if (!process || process->shown.start_ticks != start_ticks) {
+		sampler_told_fork(sampler, pid);
+		process = process_find(&sampler->table, pid);
+	}
 	if (!process || process->shown.start_ticks != start_ticks)
 		return false;
 	for (unsigned id = 0; id < process_metrics.n; id++)

@@ -196,6 +196,19 @@ static void what_has_no_memory_has_no_values(void **state)
 	process = shown(rig, 3);
 	assert_int_equal(value(&process, PROCESS_PSS), 77);
 	assert_int_equal(process.measured_ns, 1234);
+	/* Measured before a sweep met it, and before one met its successor. */
+	struct made young = { "young", 'S', 0, 1, 0, 9, 8, 12 };
+	put(rig, 4, &young);
+	assert_true(sampler_measured(&rig->sampler, 4, 8, &measured, 1235));
+	process = shown(rig, 4);
+	assert_int_equal(value(&process, PROCESS_PSS), 77);
+	young.start_ticks = 9;
+	put(rig, 4, &young);
+	assert_true(sampler_measured(&rig->sampler, 4, 9, &measured, 1236));
+	process = shown(rig, 4);
+	assert_int_equal(process.start_ticks, 9);
+	assert_int_equal(value(&process, PROCESS_PSS), 77);
+	remove_process(rig, 4);
 
 	ended.state = 'Z';
 	ended.pages = 0;
