@@ -93,6 +93,23 @@ static void write_done(struct job *job)
 	write_begin(control);
 }
 
+/* What an option of the mount fixes can be written as it is: `cat config >config` is nobody's mistake. */
+static int keep_fixed(struct kept_write *it)
+{
+	const struct settings *fixed = &it->control->fixed;
+
+	for (int i = 0; i < N_SETTINGS; i++) {
+		if (!fixed->value[i])
+			continue;
+		if (it->in_force.value[i] != fixed->value[i])
+			return err_set(&it->err, EBUSY,
+				"%s is fixed at %llu by an option of this mount: mount without it to set it",
+				setting_rows[i].name, (unsigned long long)fixed->value[i]);
+		it->stored.value[i] = it->control->stored.value[i];
+	}
+	return 0;
+}
+
 static int parse(struct control *control, struct kept_write *it)
 {
 	const struct span text = it->call->payload;
@@ -104,7 +121,9 @@ static int parse(struct control *control, struct kept_write *it)
 	it->stored = control->stored;
 	it->in_force = control->in_force;
 	int r = settings_parse(&it->in_force, text.p, text.n, &it->err);
-	return r ? r : settings_parse(&it->stored, text.p, text.n, &it->err);
+	if (r == 0)
+		r = settings_parse(&it->stored, text.p, text.n, &it->err);
+	return r ? r : keep_fixed(it);
 }
 
 /* Gives the first in line to a worker; those that make no sense are refused on the way. */

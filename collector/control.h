@@ -19,6 +19,7 @@ struct control {
 	struct recorder *recorder; /* NULL: settings last as long as the collector */
 	struct settings stored;    /* what the store has */
 	struct settings in_force;  /* the same but for what the command line said */
+	struct settings fixed;     /* by the command line: refused to be written otherwise; 0: not */
 	struct note_text notes[N_NOTES];
 	control_changed_fn *changed;
 	control_note_changed_fn *note_changed;

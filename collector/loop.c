@@ -320,8 +320,11 @@ static void start_history(struct loop *loop)
 			log_warning("the stored settings cannot be read (%s)", err_name(-r));
 	}
 	control->in_force = control->stored;
-	if (loop->options->interval_ms)
-		control->in_force.value[SETTING_SAMPLE_INTERVAL_MS] = loop->options->interval_ms;
+	control->fixed = loop->options->fixed;
+	for (int i = 0; i < N_SETTINGS; i++) {
+		if (control->fixed.value[i])
+			control->in_force.value[i] = control->fixed.value[i];
+	}
 	for (int id = 0; id < N_NOTES; id++)
 		load_note(loop, (enum note)id);
 	control->recorder = loop->recorder;

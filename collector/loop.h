@@ -16,10 +16,10 @@ struct loop_options {
 	const char *state_dir; /* locked by the caller */
 	const struct proc_root *root;
 	struct board *board;
-	int control_fd;       /* a listening socket; -1: none */
-	int ready_fd;         /* a byte is written once the first tick is published; -1: none */
-	uid_t server_uid;     /* whose requests are believed */
-	uint64_t interval_ms; /* for this run; 0: what the settings say */
+	int control_fd;        /* a listening socket; -1: none */
+	int ready_fd;          /* a byte is written once the first tick is published; -1: none */
+	uid_t server_uid;      /* whose requests are believed */
+	struct settings fixed; /* by options, for this run; 0: not */
 };
 
 /* Runs until SIGTERM or SIGINT. 0 or -errno; says why in the log. */

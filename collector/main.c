@@ -24,10 +24,17 @@
 enum { EXIT_USAGE = 2, EXIT_LOCKED = 3, LOCK_PATIENCE_MS = 3000, LOCK_POLL_MS = 20 };
 
 struct options {
-	int board_fd, control_fd, ready_fd, interval_ms, log_level, server_uid;
+	int board_fd, control_fd, ready_fd, interval_ms, freshness_ms, log_level, server_uid;
 	char *state_dir, *run_dir, *proc_root;
 	gboolean version;
 };
+
+/* Whether a setting may have the value; 0: it is not given. */
+static bool is_setting(enum setting id, int value)
+{
+	const struct setting_row *row = &setting_rows[id];
+	return !value || (value > 0 && (uint64_t)value >= row->min && (uint64_t)value <= row->max);
+}
 
 static bool parse_options(int argc, char **argv, struct options *options)
 {
@@ -49,6 +56,8 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			"Root that holds proc/ and sys/ (/)", "DIR" },
 		{ "interval-ms", 0, 0, G_OPTION_ARG_INT, &options->interval_ms,
 			"Time between two sweeps, for this run", "N" },
+		{ "freshness-ms", 0, 0, G_OPTION_ARG_INT, &options->freshness_ms,
+			"No number is older than this, for this run", "N" },
 		{ "server-uid", 0, 0, G_OPTION_ARG_INT, &options->server_uid,
 			"The user whose requests are believed", "N" },
 		{ "log-level", 0, 0, G_OPTION_ARG_INT, &options->log_level,
@@ -63,7 +72,6 @@ static bool parse_options(int argc, char **argv, struct options *options)
 	bool fine = g_option_context_parse(context, &argc, &argv, &error);
 	g_option_context_free(context);
 	const char *wrong = NULL;
-	const struct setting_row *interval = &setting_rows[SETTING_SAMPLE_INTERVAL_MS];
 	if (!fine)
 		wrong = error->message;
 	else if (options->version)
@@ -72,10 +80,10 @@ static bool parse_options(int argc, char **argv, struct options *options)
 		wrong = "it takes options only";
 	else if (options->board_fd < 0 || !options->state_dir)
 		wrong = "--board-fd and --state are needed; memfs mount gives them";
-	else if (options->interval_ms < 0 ||
-		 (options->interval_ms > 0 && ((uint64_t)options->interval_ms < interval->min ||
-						      (uint64_t)options->interval_ms > interval->max)))
+	else if (!is_setting(SETTING_SAMPLE_INTERVAL_MS, options->interval_ms))
 		wrong = "--interval-ms is out of range";
+	else if (!is_setting(SETTING_FRESHNESS_MS, options->freshness_ms))
+		wrong = "--freshness-ms is out of range";
 	else if (options->log_level < LOG_LEVEL_ERROR || options->log_level > LOG_LEVEL_DEBUG ||
 		 options->server_uid < 0)
 		wrong = "--log-level or --server-uid is out of range";
@@ -165,7 +173,8 @@ static int run(const struct options *options)
 		.control_fd = options->control_fd,
 		.ready_fd = options->ready_fd,
 		.server_uid = (uid_t)options->server_uid,
-		.interval_ms = (uint64_t)options->interval_ms,
+		.fixed.value[SETTING_SAMPLE_INTERVAL_MS] = (uint64_t)options->interval_ms,
+		.fixed.value[SETTING_FRESHNESS_MS] = (uint64_t)options->freshness_ms,
 	};
 	r = loop_run(&loop);
 	board_unmap(board);

@@ -174,7 +174,7 @@ static void adopt_settings(struct ticker *ticker)
 	struct view *view = ticker->doors->view;
 	struct settings settings;
 
-	if (!view->freshness_fixed && !board_read_settings(view->board, &settings))
+	if (!board_read_settings(view->board, &settings))
 		view->freshness_ms = (unsigned)settings.value[SETTING_FRESHNESS_MS];
 }
 

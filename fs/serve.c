@@ -97,7 +97,6 @@ static int init_view(struct serve *serve)
 	view->mount_dir = options->dir;
 	view->live_dir = options->single ? NULL : serve->live_dir;
 	view->state_dir = options->state;
-	view->freshness_fixed = options->freshness_ms;
 	view->freshness_ms = options->freshness_ms ? options->freshness_ms : 100;
 	snprintf(view->node_name, sizeof(view->node_name), "%s", options->node);
 	snprintf(view->host_name, sizeof(view->host_name), "%s", options->host);

@@ -155,7 +155,7 @@ int child_start_collector(struct supervisor *supervisor)
 {
 	const struct options *options = &supervisor->options;
 	struct child *child = &supervisor->collector;
-	char board[16], control[16], ready[16], log_level[16], interval[16], uid[16];
+	char board[16], control[16], ready[16], log_level[16], interval[16], freshness[16], uid[16];
 	char *argv[32];
 	int ends[2], n = 0;
 
@@ -164,6 +164,7 @@ int child_start_collector(struct supervisor *supervisor)
 	snprintf(ready, sizeof(ready), "%d", COLLECTOR_FD_READY);
 	snprintf(log_level, sizeof(log_level), "%u", options->log_level);
 	snprintf(interval, sizeof(interval), "%u", options->interval_ms);
+	snprintf(freshness, sizeof(freshness), "%u", options->freshness_ms);
 	snprintf(uid, sizeof(uid), "%u", (unsigned)supervisor->serve_uid);
 	const char *words[] = { "memfs-collector", "--board-fd", board, "--control-fd", control, "--ready-fd",
 		ready, "--state", options->state, "--run", options->run, "--proc", options->proc,
@@ -173,6 +174,10 @@ int child_start_collector(struct supervisor *supervisor)
 	if (options->interval_ms) {
 		argv[n++] = (char *)(uintptr_t) "--interval-ms";
 		argv[n++] = interval;
+	}
+	if (options->freshness_ms) {
+		argv[n++] = (char *)(uintptr_t) "--freshness-ms";
+		argv[n++] = freshness;
 	}
 	argv[n] = NULL;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))

@@ -38,7 +38,6 @@ struct view {
 	const char *state_dir;
 	atomic_bool live_lost; /* somebody unmounted the live session alone */
 	_Atomic unsigned freshness_ms;
-	bool freshness_fixed; /* by an option: the setting does not act */
 	uint32_t pid_max;
 	int64_t boot_ns; /* epoch time of the boot: start times count from it */
 

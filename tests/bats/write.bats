@@ -51,6 +51,38 @@ ticked() {
 	retry_until 5 sh -c "grep -q 'freshness_ms  *250' '$MNT/status'"
 }
 
+@test 'what an option fixes is what config and status say, and is refused to be written otherwise' {
+	echo 'freshness_ms 250' >"$config"
+	"$MEMFS" umount "$MNT"
+	setup_memfs freshness_ms=500,interval_ms=300
+	assert_equal "$(setting freshness_ms) $(setting sample_interval_ms)" '500 300'
+	assert_equal "$(field "$MNT/status" freshness_ms)" 500
+	local line
+	for line in 'freshness_ms 20' 'sample_interval_ms 20' $'history_days 12\nfreshness_ms 20'; do
+		# bash would write each line alone.
+		echo "$line" >"$BATS_TEST_TMPDIR/line"
+		run dd if="$BATS_TEST_TMPDIR/line" of="$config" status=none
+		assert_failure
+		assert_output --partial 'busy'
+		grep -q 'reason .* is fixed at [35]00 by an option of this mount' "$MNT/why"
+	done
+	assert_equal "$(setting freshness_ms) $(setting sample_interval_ms) $(setting history_days)" '500 300 30'
+	# Not by the way, and not for ever.
+	cat "$config" >"$BATS_TEST_TMPDIR/config"
+	cat "$BATS_TEST_TMPDIR/config" >"$config"
+	kill -KILL "$(collector_pid)"
+	retry_until 5 sh -c "echo 'history_days 12' >'$config'"
+	assert_equal "$(setting freshness_ms) $(setting sample_interval_ms) $(setting history_days)" '500 300 12'
+	# The next supervisor may be told otherwise: so is the collector.
+	kill -KILL "$(supervisor_pid)"
+	retry_until 5 bash -c '"$@" 3>&-' bash "$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE,freshness_ms=400" "$MNT"
+	retry_until 5 grep -qx 'freshness_ms 400' "$config"
+	assert_equal "$(setting sample_interval_ms)" 1000
+	"$MEMFS" umount "$MNT"
+	setup_memfs
+	assert_equal "$(setting freshness_ms)" 250
+}
+
 @test 'bash, dash and busybox write' {
 	local shell n=20
 	for shell in bash dash 'busybox sh'; do
