@@ -322,7 +322,10 @@ older_than() {
 	assert_equal "$(collector_pid)" "$collector"
 	cat <&8 >>"$BATS_TEST_TMPDIR/table"
 	awk -F'\t' 'NF != 15 { print NR ": " $0; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/table"
+	# It stays until a sweep met it: without the proc connector nothing else does.
 	start sleep 1000
+	run timeout 10 grep -m 1 -P "\tstart\t$STARTED\t" <&7
+	assert_success
 	stop "$STARTED"
 	run timeout 10 grep -m 1 -P "\texit\tpid/$STARTED\t" <&7
 	assert_success

@@ -173,13 +173,13 @@ static void the_kernel_tells_of_a_life(void **state)
 	struct life life = { 0 };
 	int fd = connector_open();
 	if (fd == -EPERM || fd == -EPROTONOSUPPORT || fd == -EACCES) {
-		print_message("no right to the proc connector here\n");
+		print_message("kernel: no right to the proc connector here\n");
 		skip();
 	}
 	assert_true(fd >= 0);
 	if (!wait_for(fd, &life, &life.listening, 2000)) {
 		connector_close(fd);
-		print_message("the proc connector does not answer in this namespace\n");
+		print_message("kernel: the proc connector does not answer in this namespace\n");
 		skip();
 	}
 	/* The child waits until its number is known here: its events may come before fork returns. */
