@@ -100,10 +100,12 @@ static int set_process_owner(struct doors *doors, const struct place *place, str
 	return 0;
 }
 
+/* The time of the sample. That of the last change of owner and mode does not follow: for tar it would be a
+ * file that changed while it was read. */
 static void set_time(struct stat *st, int64_t ns)
 {
 	st->st_mtim = (struct timespec) { ns / 1000000000, ns % 1000000000 };
-	st->st_ctim = st->st_atim = st->st_mtim;
+	st->st_atim = st->st_mtim;
 }
 
 int door_attr(
@@ -122,6 +124,7 @@ int door_attr(
 
 	*ret_timeout = door->kind == DOOR_LIVE ? 0 : until_told_s;
 	set_time(&st, doors->view->boot_ns);
+	st.st_ctim = st.st_mtim;
 	/* A process that has ended keeps its inode's attributes; what reads bring tells. */
 	if (place->pid)
 		set_process_owner(doors, place, &st);

@@ -101,9 +101,7 @@ is_measured() {
 	for options in c ch; do
 		rm -rf "$out"
 		mkdir "$out"
-		# 1: a file changed while it was read, which new times of unchanged numbers are for tar.
-		tar -C "$local" -"$options"f "$out.tar" --exclude=history "$PID" 2>"$out.err" || [ $? = 1 ]
-		run grep -v 'file changed as we read it' "$out.err"
+		run -0 tar -C "$local" -"$options"f "$out.tar" --exclude=history "$PID"
 		assert_output ''
 		tar -C "$out" -xf "$out.tar"
 		for name in $process_numbers; do
@@ -112,7 +110,11 @@ is_measured() {
 		for name in $process_tables; do
 			[ "$options" = ch ] || [ -L "$out/$PID/$name" ]
 			[ "$options" = c ] || [ ! -L "$out/$PID/$name" ]
-			cmp "$out/$PID/$name" "$local/$PID/$name"
+			case $name in
+			# Measured anew at each opening: others come to share its pages, and go.
+			pss | uss | dirty) grep -qxE '[0-9]+' "$out/$PID/$name" ;;
+			*) cmp "$out/$PID/$name" "$local/$PID/$name" ;;
+			esac
 		done
 	done
 }
