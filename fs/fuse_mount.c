@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,11 +20,30 @@
 #include "fs/fuse_door.h"
 #include "schema/base/kv.h"
 
+/*
+ * libfuse, and fusermount3 for it, say on standard error alone what is wrong; whoever waits for the mount has
+ * another. So it is theirs for that long; stores the first line of what they said. The caller has no threads.
+ */
+static int mount_listening(struct fuse_session *session, const char *dir, char *ret_words, size_t cap)
+{
+	CLEANUP_CLOSE int words = memfd_create("memfs-words", MFD_CLOEXEC);
+	CLEANUP_CLOSE int own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	bool listens = words >= 0 && own >= 0 && dup2(words, STDERR_FILENO) >= 0;
+	int r = fuse_session_mount(session, dir);
+
+	if (listens)
+		dup2(own, STDERR_FILENO);
+	ssize_t n = r && listens ? pread(words, ret_words, cap - 1, 0) : 0;
+	ret_words[n > 0 ? n : 0] = 0;
+	ret_words[strcspn(ret_words, "\n")] = 0;
+	return r;
+}
+
 int fuse_mount_door(
 	const char *dir, enum door_kind kind, const char *name, bool everyone, int *ret_fd, struct err *err)
 {
 	char program[] = "memfs", option[] = "-o";
-	char *options = NULL;
+	char *options = NULL, words[ERR_REASON_MAX];
 	struct fuse_lowlevel_ops ops = { .lookup = NULL };
 	struct fuse_session *session;
 	int r = 0;
@@ -37,8 +57,12 @@ int fuse_mount_door(
 	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (!session) {
 		r = err_set(err, EINVAL, "libfuse refuses the mount options");
-	} else if (fuse_session_mount(session, dir)) {
-		r = err_set(err, EPERM, "cannot mount on %s (libfuse says why above)", dir);
+	} else if (mount_listening(session, dir, words, sizeof(words))) {
+		r = strstr(words, "exec fusermount3")
+			    ? err_set(err, EPERM,
+				      "cannot mount: fusermount3 cannot be run (install the package fuse3)")
+			    : err_set(err, EPERM, "cannot mount: %s (on %s)",
+				      *words ? words : "libfuse does not say why", dir);
 	} else {
 		int fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)

@@ -123,3 +123,31 @@ SH
 	run setpriv --reuid=1 --regid=1 --clear-groups cat "$STATE/history.db"
 	assert_failure
 }
+
+# refused_as_user PREPARE: nobody's mount on $BATS_TEST_TMPDIR/user/mnt after PREPARE, in a mount namespace of its own, fails.
+refused_as_user() {
+	local folder=$BATS_TEST_TMPDIR/user
+	mkdir -p "$folder/mnt"
+	chown nobody:nogroup "$folder"
+	run ! ls "$folder/run"
+	run -1 as_user_after "$1" "$(memfs_for_users)" mount -o "state=$folder/state,run=$folder/run" "$folder/mnt"
+}
+
+# As as_user, where more is done to what the user finds.
+as_user_after() {
+	local node=$BATS_TEST_TMPDIR/fuse
+	[[ -c $node ]] || { mknod "$node" c 10 229 && chmod 666 "$node"; }
+	unshare --mount --propagation slave sh -c 'mount --bind "$0" /dev/fuse && eval "$1" && shift && exec setpriv --reuid=nobody \
+		--regid=nogroup --clear-groups env HOME=/nonexistent "$@"' "$node" "$@" 3>&-
+}
+
+@test 'an ordinary user whose mount fails is told why' {
+	refused_as_user true
+	assert_output --partial 'write access'
+	chown nobody:nogroup "$BATS_TEST_TMPDIR/user/mnt"
+	refused_as_user 'mount --bind /dev/null "$(command -v fusermount3)"'
+	assert_output --partial 'package fuse3'
+	refused_as_user 'chmod 600 "$0"'
+	assert_output --partial '/dev/fuse'
+	refute_output --partial 'above'
+}
