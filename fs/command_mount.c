@@ -140,6 +140,25 @@ static bool supervisor_ended(const char *run)
 	return fd < 0 || (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type == F_UNLCK);
 }
 
+/* What the dead mount on dir had beside it: its run directory is known by where its live session is mounted.
+ */
+static void end_dead(const char *dir)
+{
+	static const char suffix[] = "/live";
+	CLEANUP_BUF struct buf dirs = BUF_INIT;
+
+	if (fuse_list_mounts(&dirs))
+		return;
+	for (char *live = dirs.data; live < dirs.data + dirs.len;) {
+		size_t n = strlen(live);
+		if (n >= sizeof(suffix) && !strcmp(live + n - (sizeof(suffix) - 1), suffix)) {
+			live[n - (sizeof(suffix) - 1)] = 0;
+			adopt_end(live, dir);
+		}
+		live += n + 1;
+	}
+}
+
 int command_umount(int argc, char **argv)
 {
 	char run[PATH_MAX], reason[ERR_REASON_MAX];
@@ -166,6 +185,8 @@ int command_umount(int argc, char **argv)
 	}
 	if (*run)
 		adopt_end(run, dir);
+	else if (state == FUSE_DEAD)
+		end_dead(dir);
 	for (int waited = 0; *run && !supervisor_ended(run) && waited < UMOUNT_MS; waited += POLL_MS)
 		poll(NULL, 0, POLL_MS);
 	return 0;

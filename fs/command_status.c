@@ -14,8 +14,6 @@
 #include "fs/nodes/nodes.h"
 #include "fs/tree.h"
 #include "schema/base/cleanup.h"
-#include "schema/base/kv.h"
-#include "schema/proc/root.h"
 
 static int show(const char *dir)
 {
@@ -43,32 +41,36 @@ static int show(const char *dir)
 	return 0;
 }
 
-/* The main sessions: what is mounted as RUN/live is part of another. */
+/* Whether a mount is RUN/live, part of another: of a dead one the files beside it tell. */
+static bool is_live_part(const char *dir)
+{
+	static const char suffix[] = "/live";
+	char path[PATH_MAX + 8];
+	size_t n = strlen(dir);
+
+	if (fuse_mount_state(dir) == FUSE_MOUNTED) {
+		snprintf(path, sizeof(path), "%s/status", dir);
+		return access(path, F_OK) != 0;
+	}
+	if (n < sizeof(suffix) || strcmp(dir + n - (sizeof(suffix) - 1), suffix) != 0)
+		return false;
+	snprintf(path, sizeof(path), "%.*s/state", (int)(n - (sizeof(suffix) - 1)), dir);
+	return !access(path, F_OK);
+}
+
 static int show_all(void)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT;
-	struct proc_root root;
-	struct span rest, line, word;
+	CLEANUP_BUF struct buf dirs = BUF_INIT;
 	int status = 0, n = 0;
 
-	if (proc_root_init(&root, "/") || proc_read(root.proc, "self/mounts", &text)) {
+	if (fuse_list_mounts(&dirs)) {
 		fprintf(stderr, "memfs: the list of mounts cannot be read\n");
 		return 1;
 	}
-	proc_root_deinit(&root);
-	for (rest = (struct span) { text.data, text.len }; span_line(&rest, &line);) {
-		struct span dir;
-		char path[PATH_MAX], probe[PATH_MAX + 8];
-		if (!span_word(&line, &word) || !span_word(&line, &dir) || !span_word(&line, &word) ||
-			!span_equals(word, "fuse.memfs") || dir.n >= sizeof(path))
+	for (const char *dir = dirs.data; dir < dirs.data + dirs.len; dir += strlen(dir) + 1) {
+		if (is_live_part(dir))
 			continue;
-		struct buf out = BUF_FIXED(path);
-		buf_put_unescaped(&out, dir.p, dir.n);
-		buf_putc(&out, '\0');
-		snprintf(probe, sizeof(probe), "%s/status", path);
-		if (fuse_mount_state(path) == FUSE_MOUNTED && access(probe, F_OK))
-			continue;
-		status |= show(path);
+		status |= show(dir);
 		n++;
 	}
 	if (!n) {

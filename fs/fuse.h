@@ -47,6 +47,9 @@ int fuse_read_init(int fd, struct buf *ret_init);
 /* Whether dir is a mount point of memfs, alive or dead. Asks the kernel alone. */
 bool fuse_is_mounted(const char *dir);
 
+/* Appends the directories where a memfs is mounted, alive or dead, NUL-terminated each. 0 or -errno. */
+int fuse_list_mounts(struct buf *out);
+
 enum fuse_mount_state { FUSE_NOT_MOUNTED, FUSE_MOUNTED, FUSE_DEAD };
 /* The same, and whether a server answers: it is asked, by another process, for a time. */
 enum fuse_mount_state fuse_mount_state(const char *dir);

@@ -135,18 +135,19 @@ static bool next_field(struct span *rest, struct span *ret_field)
 }
 
 /*
- * "36 35 98:0 /root /mount/point options - type source": field 5, and the type behind the dash. True where
- * the line is of that mount point; then stores whether a memfs is mounted there.
+ * "36 35 98:0 /root /mount/point options - type source": field 5, as the kernel escapes it, and whether the
+ * type behind the dash is ours.
  */
-static bool is_line_of(struct span line, const char *escaped_dir, bool *ret_memfs)
+static bool parse_mount(struct span line, struct span *ret_escaped_dir, bool *ret_memfs)
 {
-	struct span word;
+	struct span word, dir = { NULL, 0 };
 	bool dashed = false;
 
 	for (unsigned field = 0; next_field(&line, &word); field++) {
-		if (field == 4 && !span_equals(word, escaped_dir))
-			return false;
+		if (field == 4)
+			dir = word;
 		if (field > 4 && dashed) {
+			*ret_escaped_dir = dir;
 			*ret_memfs = span_equals(word, "fuse.memfs");
 			return true;
 		}
@@ -156,13 +157,24 @@ static bool is_line_of(struct span line, const char *escaped_dir, bool *ret_memf
 	return false;
 }
 
+static int read_mounts(struct buf *out)
+{
+	struct proc_root root;
+	int r = proc_root_init(&root, "/");
+
+	if (r)
+		return r;
+	r = proc_read(root.proc, "self/mountinfo", out);
+	proc_root_deinit(&root);
+	return r > 0 ? -ESRCH : r;
+}
+
 bool fuse_is_mounted(const char *dir)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	CLEANUP_BUF struct buf escaped = BUF_INIT;
-	struct proc_root root;
-	struct span rest, line;
-	bool mounted = false;
+	struct span rest, line, mount_dir;
+	bool mounted = false, memfs;
 
 	/* As the kernel does it, which leaves other control bytes as they are. */
 	for (const char *at = dir; *at; at++) {
@@ -172,16 +184,48 @@ bool fuse_is_mounted(const char *dir)
 			buf_putc(&escaped, *at);
 	}
 	buf_putc(&escaped, 0);
-	if (proc_root_init(&root, "/"))
+	if (escaped.failed || read_mounts(&text))
 		return false;
 	/* The last line of a mount point is what is seen there. */
-	if (!escaped.failed && !proc_read(root.proc, "self/mountinfo", &text)) {
-		rest = (struct span) { text.data, text.len };
-		while (span_line(&rest, &line))
-			is_line_of(line, escaped.data, &mounted);
+	rest = (struct span) { text.data, text.len };
+	while (span_line(&rest, &line)) {
+		if (parse_mount(line, &mount_dir, &memfs) && span_equals(mount_dir, escaped.data))
+			mounted = memfs;
 	}
-	proc_root_deinit(&root);
 	return mounted;
+}
+
+/* "\040" and its like back to bytes. */
+static void put_unescaped(struct buf *out, struct span escaped)
+{
+	for (size_t i = 0; i < escaped.n; i++) {
+		const char *at = escaped.p + i;
+		if (*at == '\\' && i + 3 < escaped.n) {
+			buf_putc(out, (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0')));
+			i += 3;
+		} else {
+			buf_putc(out, *at);
+		}
+	}
+}
+
+int fuse_list_mounts(struct buf *out)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct span rest, line, dir;
+	bool memfs;
+	int r = read_mounts(&text);
+
+	if (r)
+		return r;
+	rest = (struct span) { text.data, text.len };
+	while (span_line(&rest, &line)) {
+		if (!parse_mount(line, &dir, &memfs) || !memfs)
+			continue;
+		put_unescaped(out, dir);
+		buf_putc(out, 0);
+	}
+	return buf_error(out);
 }
 
 /*

@@ -375,6 +375,40 @@ has_history() {
 	assert_total
 }
 
+@test 'the supervisor is killed and nobody mounts again: memfs umount ends the rest' {
+	kill -KILL "$(supervisor_pid)"
+	[[ $(cat "$local/total") -gt 0 ]]
+	"$MEMFS" umount "$MNT"
+	assert none_left
+	assert_equal "$(mounts_here)" ''
+	[[ ! -e $RUN ]] || fail "left in $RUN: $(ls -A "$RUN")"
+	# And one in use, or stopped.
+	setup_memfs interval_ms=200
+	kill -KILL "$(supervisor_pid)"
+	kill -STOP "$(collector_pid)"
+	exec 8<"$local/total"
+	run -1 "$MEMFS" umount "$MNT"
+	assert_output --partial busy
+	[[ $(cat "$local/total") -gt 0 ]]
+	exec 8<&-
+	"$MEMFS" umount "$MNT"
+	assert none_left
+	[[ ! -e $RUN ]] || fail "left in $RUN: $(ls -A "$RUN")"
+}
+
+@test 'the supervisor and serve are killed: memfs umount ends the collector, too' {
+	kill -KILL "$(supervisor_pid)" "$(serve_pid)"
+	retry_until 5 is_dead
+	"$MEMFS" umount "$MNT"
+	assert none_left
+	assert_equal "$(mounts_here)" ''
+	[[ ! -e $RUN ]] || fail "left in $RUN: $(ls -A "$RUN")"
+}
+
+is_dead() {
+	[[ $(stat -f "$MNT" 2>&1) == *'not connected'* ]]
+}
+
 @test 'SIGTERM to the supervisor is an orderly end' {
 	local supervisor
 	supervisor=$(supervisor_pid)
