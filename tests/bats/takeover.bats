@@ -93,9 +93,10 @@ follow_over_deaths() {
 	for _ in 1 2 3 4 5; do
 		start sleep 1000
 		kill -KILL "$(serve_pid)"
-		retry_until 20 grep -qP "\tstart\tpid/$STARTED\t" "$BATS_TEST_TMPDIR/followed"
+		# The events of the whole machine come, and it may be busy: who reads little at a time is behind by them.
+		retry_until 100 grep -qP "\tstart\tpid/$STARTED\t" "$BATS_TEST_TMPDIR/followed"
 		kill -KILL "$STARTED"
-		retry_until 20 followed "$STARTED"
+		retry_until 100 followed "$STARTED"
 	done
 	assert_followed_all
 }
@@ -105,7 +106,7 @@ follow_over_deaths() {
 }
 
 @test 'kill -9 serve under a reader of a few bytes: no byte is lost, none comes twice' {
-	follow_over_deaths 7
+	follow_over_deaths 31
 }
 
 @test 'kill -9 serve under a reader that waits in events, in a single session' {
@@ -324,7 +325,7 @@ older_than() {
 	awk -F'\t' 'NF != 15 { print NR ": " $0; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/table"
 	# It stays until a sweep met it: without the proc connector nothing else does.
 	start sleep 1000
-	run timeout 10 grep -m 1 -P "\tstart\t$STARTED\t" <&7
+	run timeout 10 grep -m 1 -P "\tstart\tpid/$STARTED\t" <&7
 	assert_success
 	stop "$STARTED"
 	run timeout 10 grep -m 1 -P "\texit\tpid/$STARTED\t" <&7
