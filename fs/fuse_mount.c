@@ -19,6 +19,7 @@
 
 #include "fs/fuse_door.h"
 #include "schema/base/kv.h"
+#include "schema/proc/mountinfo.h"
 
 /*
  * libfuse, and fusermount3 for it, say on standard error alone what is wrong; whoever waits for the mount has
@@ -120,43 +121,6 @@ int fuse_read_init(int fd, struct buf *ret_init)
 	return 0;
 }
 
-/* Fields stand between single blanks; a \r is part of one. */
-static bool next_field(struct span *rest, struct span *ret_field)
-{
-	const char *end = rest->n ? memchr(rest->p, ' ', rest->n) : NULL;
-	size_t n = end ? (size_t)(end - rest->p) : rest->n;
-
-	if (!rest->n)
-		return false;
-	*ret_field = (struct span) { rest->p, n };
-	rest->p += end ? n + 1 : n;
-	rest->n -= end ? n + 1 : n;
-	return true;
-}
-
-/*
- * "36 35 98:0 /root /mount/point options - type source": field 5, as the kernel escapes it, and whether the
- * type behind the dash is ours.
- */
-static bool parse_mount(struct span line, struct span *ret_escaped_dir, bool *ret_memfs)
-{
-	struct span word, dir = { NULL, 0 };
-	bool dashed = false;
-
-	for (unsigned field = 0; next_field(&line, &word); field++) {
-		if (field == 4)
-			dir = word;
-		if (field > 4 && dashed) {
-			*ret_escaped_dir = dir;
-			*ret_memfs = span_equals(word, "fuse.memfs");
-			return true;
-		}
-		if (field > 4)
-			dashed = span_equals(word, "-");
-	}
-	return false;
-}
-
 static int read_mounts(struct buf *out)
 {
 	struct proc_root root;
@@ -169,60 +133,46 @@ static int read_mounts(struct buf *out)
 	return r > 0 ? -ESRCH : r;
 }
 
+static bool is_memfs(const struct mountinfo *mount)
+{
+	return span_equals(mount->type, "fuse.memfs");
+}
+
 bool fuse_is_mounted(const char *dir)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	CLEANUP_BUF struct buf escaped = BUF_INIT;
-	struct span rest, line, mount_dir;
-	bool mounted = false, memfs;
+	struct span rest, line;
+	struct mountinfo mount;
+	bool mounted = false;
 
-	/* As the kernel does it, which leaves other control bytes as they are. */
-	for (const char *at = dir; *at; at++) {
-		if (strchr(" \t\n\\", *at))
-			buf_printf(&escaped, "\\%03o", (unsigned)*at);
-		else
-			buf_putc(&escaped, *at);
-	}
+	mountinfo_escape(&escaped, dir);
 	buf_putc(&escaped, 0);
 	if (escaped.failed || read_mounts(&text))
 		return false;
 	/* The last line of a mount point is what is seen there. */
 	rest = (struct span) { text.data, text.len };
 	while (span_line(&rest, &line)) {
-		if (parse_mount(line, &mount_dir, &memfs) && span_equals(mount_dir, escaped.data))
-			mounted = memfs;
+		if (mountinfo_parse(line, &mount) && span_equals(mount.dir, escaped.data))
+			mounted = is_memfs(&mount);
 	}
 	return mounted;
-}
-
-/* "\040" and its like back to bytes. */
-static void put_unescaped(struct buf *out, struct span escaped)
-{
-	for (size_t i = 0; i < escaped.n; i++) {
-		const char *at = escaped.p + i;
-		if (*at == '\\' && i + 3 < escaped.n) {
-			buf_putc(out, (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0')));
-			i += 3;
-		} else {
-			buf_putc(out, *at);
-		}
-	}
 }
 
 int fuse_list_mounts(struct buf *out)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
-	struct span rest, line, dir;
-	bool memfs;
+	struct span rest, line;
+	struct mountinfo mount;
 	int r = read_mounts(&text);
 
 	if (r)
 		return r;
 	rest = (struct span) { text.data, text.len };
 	while (span_line(&rest, &line)) {
-		if (!parse_mount(line, &dir, &memfs) || !memfs)
+		if (!mountinfo_parse(line, &mount) || !is_memfs(&mount))
 			continue;
-		put_unescaped(out, dir);
+		mountinfo_unescape(out, mount.dir);
 		buf_putc(out, 0);
 	}
 	return buf_error(out);
