@@ -121,18 +121,6 @@ int fuse_read_init(int fd, struct buf *ret_init)
 	return 0;
 }
 
-static int read_mounts(struct buf *out)
-{
-	struct proc_root root;
-	int r = proc_root_init(&root, "/");
-
-	if (r)
-		return r;
-	r = proc_read(root.proc, "self/mountinfo", out);
-	proc_root_deinit(&root);
-	return r > 0 ? -ESRCH : r;
-}
-
 static bool is_memfs(const struct mountinfo *mount)
 {
 	return span_equals(mount->type, "fuse.memfs");
@@ -148,7 +136,7 @@ bool fuse_is_mounted(const char *dir)
 
 	mountinfo_escape(&escaped, dir);
 	buf_putc(&escaped, 0);
-	if (escaped.failed || read_mounts(&text))
+	if (escaped.failed || proc_read_mounts(&text))
 		return false;
 	/* The last line of a mount point is what is seen there. */
 	rest = (struct span) { text.data, text.len };
@@ -164,7 +152,7 @@ int fuse_list_mounts(struct buf *out)
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct span rest, line;
 	struct mountinfo mount;
-	int r = read_mounts(&text);
+	int r = proc_read_mounts(&text);
 
 	if (r)
 		return r;

@@ -22,6 +22,8 @@
 #include "schema/base/cleanup.h"
 #include "schema/base/log.h"
 #include "schema/board.h"
+#include "schema/proc/mountinfo.h"
+#include "schema/proc/root.h"
 
 enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 500, POLL_MS = 5 };
 
@@ -291,12 +293,41 @@ static int mount_live(struct supervisor *supervisor, struct err *err)
 			   &supervisor->live_fd, err);
 }
 
+/*
+ * Where /proc hides processes from others (hidepid), root's collector sees them all, and the mount would show
+ * them to all; while serve, which is one of the others, sees none. A user's own mount shows what that user
+ * sees.
+ */
+static int refuse_hidden(const struct options *options, struct err *err)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct span rest, line, value, hidden = { NULL, 0 };
+	struct mountinfo mount;
+
+	if (geteuid() || strcmp(options->proc, "/") != 0 || proc_read_mounts(&text))
+		return 0;
+	for (rest = (struct span) { text.data, text.len }; span_line(&rest, &line);) {
+		if (!mountinfo_parse(line, &mount) || !span_equals(mount.dir, "/proc"))
+			continue;
+		hidden = mountinfo_option(&mount, "hidepid", &value) && !span_equals(value, "0") &&
+					 !span_equals(value, "off")
+				 ? value
+				 : (struct span) { NULL, 0 };
+	}
+	return !hidden.n
+		       ? 0
+		       : err_set(err, EPERM,
+				 "/proc hides what this mount would show to all (hidepid=%.*s): mount as an "
+				 "ordinary user, or first `mount -o remount,hidepid=0 /proc`",
+				 (int)hidden.n, hidden.p);
+}
+
 int place_mount(struct supervisor *supervisor, struct err *err)
 {
 	const struct options *options = &supervisor->options;
-	int r = clear_mount_point(options->dir, supervisor->left_mount, err);
+	int r = refuse_hidden(options, err);
 
-	if (r)
+	if (r || (r = clear_mount_point(options->dir, supervisor->left_mount, err)))
 		return r;
 	supervisor->keep_fd = keep_create();
 	if (supervisor->keep_fd < 0)

@@ -113,6 +113,18 @@ int proc_read(int at, const char *path, struct buf *out)
 	return PROC_OK;
 }
 
+int proc_read_mounts(struct buf *out)
+{
+	struct proc_root root;
+	int r = proc_root_init(&root, "/");
+
+	if (r)
+		return r;
+	r = proc_read(root.proc, "self/mountinfo", out);
+	proc_root_deinit(&root);
+	return r == PROC_GONE ? -ESRCH : r;
+}
+
 int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret_len)
 {
 	int fd CLEANUP_CLOSE = open_at(at, path, O_RDONLY);

@@ -43,6 +43,9 @@ int proc_read(int at, const char *path, struct buf *out);
  */
 int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret_len);
 
+/* Appends the mountinfo of this process, whatever root is looked at. 0 or -errno. */
+int proc_read_mounts(struct buf *out);
+
 /*
  * A directory descriptor of a process. PROC_GONE where no such process is; -errno else. As in /proc, the id
  * of a thread opens too, unlisted: who is given a number by a person compares Tgid of its status.

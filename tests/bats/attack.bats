@@ -270,6 +270,25 @@ PYTHON
 	MNT=$BATS_TEST_TMPDIR/log_level=1/mnt
 }
 
+@test 'what /proc hides from others is not shown to them' {
+	export_sanitizers
+	mkdir "$BATS_TEST_TMPDIR/mnt"
+	local mode
+	for mode in 1 2; do
+		# In a pid namespace, whose /proc is another.
+		run unshare --mount --pid --fork --mount-proc --propagation private bash -c '
+			mount -o remount,hidepid="$1" /proc || exit 77
+			"$2" mount -o "run=$3/run,state=$3/state" "$3/mnt" && { "$2" umount "$3/mnt"; exit 1; }
+			mount -o remount,hidepid=0 /proc
+			"$2" mount -o "run=$3/run,state=$3/state" "$3/mnt" && "$2" umount "$3/mnt" && echo then it mounts' \
+			bash "$mode" "$MEMFS" "$BATS_TEST_TMPDIR" 3>&-
+		[[ $status != 77 ]] || skip 'kernel: no hidepid'
+		assert_success
+		assert_output --partial 'hidepid=0'
+		assert_output --partial 'then it mounts'
+	done
+}
+
 # foreign_run MODE OWNER: a run directory made beforehand, full of links to what is precious, whose state names a
 # process of somebody's; sets RUN, MNT, STATE, PRECIOUS, VICTIM.
 foreign_run() {
