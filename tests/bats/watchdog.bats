@@ -109,7 +109,9 @@ reads_at_once() {
 	retry_until 5 grep -q request_wait_answer "/proc/$reader/stack"
 	reads_at_once "$local/total" "$local/available" "$local/$STUCK/rss" "$local/$STUCK/statm" "$local/$STUCK/comm" \
 		"$local/$STUCK/stat" "$MNT/status"
-	ls -l "$local/" "$local/$STUCK/" >/dev/null
+	ls -l "$local/$STUCK/" >/dev/null
+	# Others may end between their listing and a look at them.
+	ls -l "$local/" >/dev/null 2>"$BATS_TEST_TMPDIR/gone" || run ! grep -v 'No such file or directory$' "$BATS_TEST_TMPDIR/gone"
 	cat "$local/processes" >/dev/null
 	kill -CONT "$collector"
 	let_go
