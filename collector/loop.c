@@ -76,7 +76,10 @@ static void telling_done(struct job *job)
 {
 	struct telling *telling = (struct telling *)job;
 	news_push(telling->board, telling->kind, 0, telling->text);
-	log_line(telling->kind == NEWS_DROPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s", telling->text);
+	/* Of history that is not kept, and of what was lost, whoever looks into the log wants to know. */
+	log_line(telling->kind == NEWS_DROPPED || telling->kind == NEWS_NODE ? LOG_LEVEL_WARNING
+									     : LOG_LEVEL_INFO,
+		"%s", telling->text);
 	free(telling);
 }
 

@@ -31,7 +31,7 @@ disk() {
 mount_on_disk() {
 	MNT=$BATS_TEST_TMPDIR/mnt STATE=$BATS_TEST_TMPDIR/disk RUN=$BATS_TEST_TMPDIR/run
 	export_sanitizers
-	"$MEMFS" mount -o "state=$STATE,run=$RUN,interval_ms=100,log_level=2${1:+,$1}" "$MNT" 3>&-
+	"$MEMFS" mount -o "state=$STATE,run=$RUN,interval_ms=100${1:+,$1}" "$MNT" 3>&-
 }
 
 @test '64 descriptors are enough for all of memfs' {
