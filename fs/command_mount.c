@@ -102,6 +102,9 @@ int command_mount(int argc, char **argv)
 	}
 	if (!r && !dir)
 		return command_usage("mount");
+	CLEANUP_FREE char *real = r ? NULL : realpath(dir, NULL);
+	if (real && !strcmp(real, "/"))
+		r = err_set(&err, EPERM, "memfs is not mounted on the root directory, which it would hide");
 	if (!r)
 		r = options_finish(&options, dir, &err);
 	if (r)

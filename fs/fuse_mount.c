@@ -19,6 +19,7 @@
 
 #include "fs/fuse_door.h"
 #include "schema/base/kv.h"
+#include "schema/base/num.h"
 #include "schema/proc/mountinfo.h"
 
 /*
@@ -95,13 +96,6 @@ static int run_fusermount(const char *dir, bool lazy)
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EBUSY;
 }
 
-int fuse_unmount_door(const char *dir, bool lazy)
-{
-	if (!umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH | MNT_FORCE : 0)))
-		return 0;
-	return errno == EPERM ? run_fusermount(dir, lazy) : -errno;
-}
-
 int fuse_read_init(int fd, struct buf *ret_init)
 {
 	/* The kernel refuses a shorter buffer than this (FUSE_MIN_READ_BUFFER), though the request is small.
@@ -126,11 +120,12 @@ static bool is_memfs(const struct mountinfo *mount)
 	return span_equals(mount->type, "fuse.memfs");
 }
 
-bool fuse_is_mounted(const char *dir)
+/* Whether a memfs is seen on dir; stores whose. */
+static bool find_mount(const char *dir, uint64_t *ret_uid)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	CLEANUP_BUF struct buf escaped = BUF_INIT;
-	struct span rest, line;
+	struct span rest, line, uid;
 	struct mountinfo mount;
 	bool mounted = false;
 
@@ -141,10 +136,31 @@ bool fuse_is_mounted(const char *dir)
 	/* The last line of a mount point is what is seen there. */
 	rest = (struct span) { text.data, text.len };
 	while (span_line(&rest, &line)) {
-		if (mountinfo_parse(line, &mount) && span_equals(mount.dir, escaped.data))
-			mounted = is_memfs(&mount);
+		if (!mountinfo_parse(line, &mount) || !span_equals(mount.dir, escaped.data))
+			continue;
+		mounted = is_memfs(&mount);
+		if (mountinfo_option(&mount, "user_id", &uid))
+			num_parse_whole(uid.p, uid.n, ret_uid);
 	}
 	return mounted;
+}
+
+bool fuse_is_mounted(const char *dir)
+{
+	uint64_t uid;
+	return find_mount(dir, &uid);
+}
+
+int fuse_unmount_door(const char *dir, bool lazy)
+{
+	uint64_t uid = geteuid();
+
+	if (!umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH | MNT_FORCE : 0)))
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	/* Any failure of fusermount3 looks the same. */
+	return find_mount(dir, &uid) && uid != geteuid() ? -EPERM : run_fusermount(dir, lazy);
 }
 
 int fuse_list_mounts(struct buf *out)

@@ -105,6 +105,9 @@ void adopt_record(const struct supervisor *supervisor);
  */
 void adopt_end(const char *run, const char *dir);
 
+/* The supervisor that had its mount on dir, by the record of a run directory; 0 where there is none. */
+pid_t adopt_find_orphan(int run_fd, const char *dir);
+
 /*
  * Takes over what a dead supervisor left running: the mount with its descriptors, the collector with the
  * board. What does not fit these options is ended first.

@@ -394,6 +394,17 @@ void adopt_find(struct supervisor *supervisor)
 	stop_remains(&remains, !remains.same_collector);
 }
 
+pid_t adopt_find_orphan(int run_fd, const char *dir)
+{
+	struct owners owners = { geteuid(), geteuid() };
+	struct remains remains;
+	CLEANUP_CLOSE int state = openat(run_fd, "state", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return state >= 0 && read_remains(state, &owners, NULL, dir, &remains) && remains.same_mount
+		       ? remains.supervisor.pid
+		       : 0;
+}
+
 /* A run directory that can be believed: its owner's alone. Stores whose. */
 static int open_run(const char *run, struct owners *ret_owners)
 {

@@ -39,6 +39,25 @@ static int open_in_run(
 	return 0;
 }
 
+/* Why the lock cannot be had, the mount point first: it is what was asked for. */
+static int refuse_locked(const struct supervisor *supervisor, struct err *err)
+{
+	const struct options *options = &supervisor->options;
+	struct stat st;
+
+	if (fuse_is_mounted(options->dir))
+		return err_set(err, EBUSY, "a memfs is mounted on %s already", options->dir);
+	if (stat(options->dir, &st))
+		return err_set(err, errno, "%s: %s", options->dir, strerror(errno));
+	pid_t pid = adopt_find_orphan(supervisor->run_fd, options->dir);
+	if (pid)
+		return err_set(err, EBUSY,
+			"the memfs of %s goes on, unmounted here alone: end it first (kill %d), it has %s",
+			options->dir, (int)pid, options->run);
+	return err_set(
+		err, EBUSY, "another memfs runs in %s (give each its own run= and state=)", options->run);
+}
+
 static int lock_run(struct supervisor *supervisor, struct err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -50,9 +69,7 @@ static int lock_run(struct supervisor *supervisor, struct err *err)
 	for (int waited = 0; fcntl(supervisor->lock, F_OFD_SETLK, &lock); waited += POLL_MS) {
 		if (waited >= LOCK_MS) {
 			close_fd(&supervisor->lock);
-			return err_set(err, EBUSY,
-				"another memfs runs in %s (give each its own run= and state=)",
-				supervisor->options.run);
+			return refuse_locked(supervisor, err);
 		}
 		poll(NULL, 0, POLL_MS);
 	}

@@ -198,6 +198,49 @@ dead() {
 	assert_equal "$(field "$MNT/status" node)" my_node_1
 }
 
+@test 'a second mount on the same directory, with the same run directory, is refused as mounted already' {
+	setup_memfs
+	run -1 "$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE" "$MNT"
+	assert_output "memfs: a memfs is mounted on $MNT already"
+	# What is wrong with the directory is said before whose the run directory is.
+	run -1 "$MEMFS" mount -o "state=$STATE,run=$RUN" "$BATS_TEST_TMPDIR/nowhere"
+	assert_output "memfs: $BATS_TEST_TMPDIR/nowhere: No such file or directory"
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+}
+
+@test 'nothing is mounted on the root directory' {
+	local dir
+	for dir in / /tmp/..; do
+		# In a namespace of its own, should it be mounted after all.
+		run -1 unshare --mount --pid --fork --mount-proc --propagation private "$MEMFS" mount \
+			-o "state=$BATS_TEST_TMPDIR/state,run=$BATS_TEST_TMPDIR/run" "$dir" 3>&-
+		assert_output --partial 'root directory'
+	done
+	[[ ! -e $BATS_TEST_TMPDIR/run ]]
+}
+
+@test 'a user who may not unmount is told so' {
+	setup_memfs
+	run -1 setpriv --reuid=nobody --regid=nogroup --clear-groups "$(memfs_for_users)" umount "$MNT"
+	assert_output "memfs: $MNT: Operation not permitted"
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+}
+
+@test 'unmounted here alone, memfs says whom to end before it mounts again' {
+	setup_memfs
+	local supervisor
+	supervisor=$(supervisor_pid)
+	start unshare --mount --propagation private sleep 1000
+	retry_until 5 grep -q " $MNT " "/proc/$STARTED/mounts"
+	umount "$MNT"
+	run -1 "$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE" "$MNT"
+	assert_output --partial "kill $supervisor"
+	kill "$supervisor"
+	retry_until 10 none_left
+	"$MEMFS" mount -o "state=$STATE,run=$RUN,node=$NODE" "$MNT" 3>&-
+	[[ $(cat "$MNT/local/total") -gt 0 ]]
+}
+
 @test 'memfs umount ends memfs though another mount namespace has a copy' {
 	setup_memfs
 	start unshare --mount --propagation private sleep 1000

@@ -400,6 +400,10 @@ has_history() {
 @test 'the supervisor and serve are killed: memfs umount ends the collector, too' {
 	kill -KILL "$(supervisor_pid)" "$(serve_pid)"
 	retry_until 5 is_dead
+	# Its other half is no mount of its own.
+	run "$MEMFS" status
+	assert_line "$MNT"
+	refute_line "$RUN/live"
 	"$MEMFS" umount "$MNT"
 	assert none_left
 	assert_equal "$(mounts_here)" ''
