@@ -139,7 +139,7 @@ static bool supervisor_ended(const char *run)
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	snprintf(path, sizeof(path), "%s/lock", run);
-	CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+	CLEANUP_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	return fd < 0 || (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type == F_UNLCK);
 }
 

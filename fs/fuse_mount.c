@@ -176,7 +176,7 @@ int fuse_list_mounts(struct buf *out)
 	while (span_line(&rest, &line)) {
 		if (!mountinfo_parse(line, &mount) || !is_memfs(&mount))
 			continue;
-		mountinfo_unescape(out, mount.dir);
+		buf_put_unescaped(out, mount.dir.p, mount.dir.n);
 		buf_putc(out, 0);
 	}
 	return buf_error(out);

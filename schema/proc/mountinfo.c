@@ -62,22 +62,3 @@ void mountinfo_escape(struct buf *out, const char *dir)
 			buf_putc(out, *at);
 	}
 }
-
-static bool is_octal(const char *digits)
-{
-	return digits[0] >= '0' && digits[0] <= '3' && digits[1] >= '0' && digits[1] <= '7' &&
-	       digits[2] >= '0' && digits[2] <= '7';
-}
-
-void mountinfo_unescape(struct buf *out, struct span escaped)
-{
-	for (size_t i = 0; i < escaped.n; i++) {
-		const char *at = escaped.p + i;
-		if (*at == '\\' && i + 3 < escaped.n && is_octal(at + 1)) {
-			buf_putc(out, (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0')));
-			i += 3;
-		} else {
-			buf_putc(out, *at);
-		}
-	}
-}

@@ -24,6 +24,5 @@ bool mountinfo_parse(struct span line, struct mountinfo *ret);
 /* The value of `name=value` among the options; false where it is not there. */
 bool mountinfo_option(const struct mountinfo *mount, const char *name, struct span *ret_value);
 
-/* Appends a directory as the kernel would write it, and the other way round. */
+/* Appends a directory as the kernel would write it; buf_put_unescaped is the other way round. */
 void mountinfo_escape(struct buf *out, const char *dir);
-void mountinfo_unescape(struct buf *out, struct span escaped);

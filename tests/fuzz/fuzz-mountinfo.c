@@ -20,7 +20,7 @@ static void check_escape(const uint8_t *data, size_t size)
 
 	CHECK(path);
 	mountinfo_escape(&escaped, path);
-	mountinfo_unescape(&back, (struct span) { escaped.data, escaped.len });
+	buf_put_unescaped(&back, escaped.data, escaped.len);
 	CHECK(back.len == strlen(path) && (!back.len || !memcmp(back.data, path, back.len)));
 	CHECK(!escaped.len ||
 		(!memchr(escaped.data, ' ', escaped.len) && !memchr(escaped.data, '\n', escaped.len)));
@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(within(mount.dir, line) && within(mount.type, line) && within(mount.options, line));
 		if (mountinfo_option(&mount, "hidepid", &value))
 			CHECK(within(value, mount.options));
-		mountinfo_unescape(&dir, mount.dir);
+		buf_put_unescaped(&dir, mount.dir.p, mount.dir.n);
 		CHECK(dir.len <= mount.dir.n);
 	}
 	return 0;

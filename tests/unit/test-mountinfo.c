@@ -72,10 +72,9 @@ static void directories_are_escaped_as_the_kernel_does(void **state)
 	mountinfo_escape(&escaped, "/a b\t\\\n\r#");
 	buf_putc(&escaped, 0);
 	assert_string_equal(escaped.data, "/a\\040b\\011\\134\\012\r#");
-	mountinfo_unescape(&back, span_of(escaped.data));
-	mountinfo_unescape(&back, span_of("\\04\\999\\"));
+	buf_put_unescaped(&back, escaped.data, escaped.len - 1);
 	buf_putc(&back, 0);
-	assert_string_equal(back.data, "/a b\t\\\n\r#\\04\\999\\");
+	assert_string_equal(back.data, "/a b\t\\\n\r#");
 }
 
 int main(void)
