@@ -22,7 +22,6 @@
 #include "schema/base/cleanup.h"
 #include "schema/base/log.h"
 #include "schema/board.h"
-#include "schema/proc/mountinfo.h"
 #include "schema/proc/root.h"
 
 enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 500, POLL_MS = 5 };
@@ -317,26 +316,14 @@ static int mount_live(struct supervisor *supervisor, struct err *err)
  */
 static int refuse_hidden(const struct options *options, struct err *err)
 {
-	CLEANUP_BUF struct buf text = BUF_INIT;
-	struct span rest, line, value, hidden = { NULL, 0 };
-	struct mountinfo mount;
+	char how[16];
 
-	if (geteuid() || strcmp(options->proc, "/") != 0 || proc_read_mounts(&text))
+	if (geteuid() || strcmp(options->proc, "/") != 0 || !proc_hides_pids(how, sizeof(how)))
 		return 0;
-	for (rest = (struct span) { text.data, text.len }; span_line(&rest, &line);) {
-		if (!mountinfo_parse(line, &mount) || !span_equals(mount.dir, "/proc"))
-			continue;
-		hidden = mountinfo_option(&mount, "hidepid", &value) && !span_equals(value, "0") &&
-					 !span_equals(value, "off")
-				 ? value
-				 : (struct span) { NULL, 0 };
-	}
-	return !hidden.n
-		       ? 0
-		       : err_set(err, EPERM,
-				 "/proc hides what this mount would show to all (hidepid=%.*s): mount as an "
-				 "ordinary user, or first `mount -o remount,hidepid=0 /proc`",
-				 (int)hidden.n, hidden.p);
+	return err_set(err, EPERM,
+		"/proc hides what this mount would show to all (hidepid=%s): mount as an ordinary user, or "
+		"first `mount -o remount,hidepid=0 /proc`",
+		how);
 }
 
 int place_mount(struct supervisor *supervisor, struct err *err)

@@ -2,12 +2,14 @@
 #include "schema/proc/root.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/num.h"
+#include "schema/proc/mountinfo.h"
 #include "schema/proc/pid_stat.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -123,6 +125,27 @@ int proc_read_mounts(struct buf *out)
 	r = proc_read(root.proc, "self/mountinfo", out);
 	proc_root_deinit(&root);
 	return r == PROC_GONE ? -ESRCH : r;
+}
+
+bool proc_hides_pids(char *ret_how, size_t cap)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct span rest, line, value;
+	struct mountinfo mount;
+	bool hides = false;
+
+	if (proc_read_mounts(&text))
+		return false;
+	/* The last one mounted there is what is seen. */
+	for (rest = (struct span) { text.data, text.len }; span_line(&rest, &line);) {
+		if (!mountinfo_parse(line, &mount) || !span_equals(mount.dir, "/proc"))
+			continue;
+		hides = mountinfo_option(&mount, "hidepid", &value) && !span_equals(value, "0") &&
+			!span_equals(value, "off");
+		if (hides)
+			snprintf(ret_how, cap, "%.*s", (int)value.n, value.p);
+	}
+	return hides;
 }
 
 int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret_len)

@@ -47,6 +47,12 @@ int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret
 int proc_read_mounts(struct buf *out);
 
 /*
+ * Whether /proc shows processes to their owners alone, or less of them to others: its option hidepid (Linux
+ * 3.3), in digits, since 5.8 in words, which is stored, cut where it does not fit.
+ */
+bool proc_hides_pids(char *ret_how, size_t cap);
+
+/*
  * A directory descriptor of a process. PROC_GONE where no such process is; -errno else. As in /proc, the id
  * of a thread opens too, unlisted: who is given a number by a person compares Tgid of its status.
  */
