@@ -102,7 +102,8 @@ reached() {
 }
 
 @test 'a process that is not recorded yet has a header and no rows' {
-	echo 'sample_interval_ms 60000' >"$local/config"
+	"$MEMFS" umount "$MNT"
+	setup_memfs interval_ms=60000
 	start_still
 	run -0 cat "$local/$PID/history/10m"
 	assert_line --index 0 --regexp '^time	rss	vms	'
