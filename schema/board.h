@@ -35,6 +35,7 @@ enum board_event_kind {
 	BOARD_COMM_CHANGE,
 	BOARD_OWNER, /* uid or gid changed */
 	BOARD_DEATH,
+	BOARD_CGROUP, /* found in another unit than before */
 };
 
 struct board_event {

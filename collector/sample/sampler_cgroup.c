@@ -48,4 +48,6 @@ void sampler_look_at_cgroup(struct sampler *sampler, struct process *process)
 		return;
 	shown->cgroup = id;
 	board_write_process(sampler->board, shown);
+	board_push_event(
+		sampler->board, (struct board_event) { BOARD_CGROUP, process->pid, shown->start_ticks });
 }

@@ -49,7 +49,7 @@ def shown(relative, path):
     if name in FIRST_LINE or "/history/" in relative and name != "README":
         return text.split(b"\n")[0] + b"\n"
     if name == "stat":
-        return mask_keys(text, lambda key: key.endswith(b"_last"))
+        return mask_keys(text, lambda key: key.endswith(b"_last") or key == b"pss_count")
     if name == "processes" or "/top/" in relative:
         return mask_rates(text)
     return text
