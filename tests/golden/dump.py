@@ -26,7 +26,7 @@ def content(path):
 
 
 def mask_keys(text, is_own):
-    return re.sub(rb"(?m)^(\S+)( +)\S+$", lambda line: line[1] + line[2] + b"*" if is_own(line[1]) else line[0], text)
+    return re.sub(rb"(?m)^(\S+)( +)\S+$", lambda line: line[1] + b" *" if is_own(line[1]) else line[0], text)
 
 
 def mask_rates(table):
