@@ -15,20 +15,6 @@
 
 enum { VALUE_BYTES = 64, PRESSURE_BYTES = 1024 };
 
-static bool has_option(struct span options, const char *name)
-{
-	while (options.n) {
-		const char *comma = memchr(options.p, ',', options.n);
-		size_t n = comma ? (size_t)(comma - options.p) : options.n;
-		if (span_equals((struct span) { options.p, n }, name))
-			return true;
-		n += comma ? 1 : 0;
-		options.p += n;
-		options.n -= n;
-	}
-	return false;
-}
-
 /* Takes the first mount of a kind that can be reached through the root; what has blanks in it is not. */
 static void take(struct cgroup_mount *mount, const struct mountinfo *info)
 {
@@ -56,7 +42,7 @@ void cgroup_mounts_find(struct cgroup_mounts *mounts, const struct proc_root *ro
 	for (struct span rest = { text.data, text.len }; mountinfo_next(&rest, &info);) {
 		if (span_equals(info.type, "cgroup2"))
 			take(&mounts->unified, &info);
-		else if (span_equals(info.type, "cgroup") && has_option(info.options, "memory"))
+		else if (span_equals(info.type, "cgroup") && cgroup_has_controller(info.options, "memory"))
 			take(&mounts->memory_v1, &info);
 	}
 }

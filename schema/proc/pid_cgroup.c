@@ -68,7 +68,7 @@ static bool leads_upward(struct span path)
 	return false;
 }
 
-static bool has_controller(struct span controllers, const char *name)
+bool cgroup_has_controller(struct span controllers, const char *name)
 {
 	while (controllers.n) {
 		const char *comma = memchr(controllers.p, ',', controllers.n);
@@ -102,7 +102,7 @@ static void read_line(struct span line, struct span paths[N_SOURCES])
 		paths[SOURCE_SYSTEMD] = path;
 	else if (span_equals(id, "0") && !controllers.n)
 		paths[SOURCE_UNIFIED] = path;
-	else if (has_controller(controllers, "memory"))
+	else if (cgroup_has_controller(controllers, "memory"))
 		paths[SOURCE_MEMORY] = path;
 }
 

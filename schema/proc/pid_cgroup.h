@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "schema/base/kv.h"
@@ -32,3 +33,6 @@ void pid_cgroup_parse(struct pid_cgroup *cgroup, const char *text, size_t len);
 
 /* "sshd.service" of "/system.slice/sshd.service"; the whole where there is no slash. */
 struct span cgroup_unit(struct span path);
+
+/* Whether a list like `rw,memory` has the controller; the options of a mount are such a list as well. */
+bool cgroup_has_controller(struct span list, const char *name);
