@@ -174,7 +174,8 @@ enum board_outcome board_read_event(const struct board *board, uint64_t seq, str
 		return BOARD_BUSY;
 
 	struct board_event event = { (uint32_t)(kind_pid >> 32), (uint32_t)kind_pid, start_ticks };
-	if (event.kind < BOARD_BIRTH || event.kind > BOARD_CGROUP || event.pid == 0 || event.pid >= BOARD_PIDS)
+	if (event.kind < BOARD_BIRTH || event.kind > BOARD_CGROUP || event.pid == 0 ||
+		event.pid >= BOARD_PIDS)
 		return BOARD_BUSY;
 	*ret = event;
 	return BOARD_FOUND;
