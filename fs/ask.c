@@ -29,16 +29,23 @@ static int answer_error(const struct control_reply *reply, struct err *err)
 int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
 	struct control_measured *ret)
 {
+	return ask_measure_within(
+		view, process->stat.pid, process->stat.start_ticks, caller, MEASURE_MS, ret);
+}
+
+int ask_measure_within(struct view *view, uint32_t pid, uint64_t start_ticks, const struct caller *caller,
+	int timeout_ms, struct control_measured *ret)
+{
 	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
 	struct control_ask ask = {
 		.op = CONTROL_OP_MEASURE,
 		.uid = caller->uid,
 		.tgid = (uint32_t)caller->pid,
-		.pid = process->stat.pid,
-		.start_ticks = process->stat.start_ticks,
+		.pid = pid,
+		.start_ticks = start_ticks,
 		.idempotent = true,
 	};
-	int r = control_client_call(view->control, &ask, &reply, MEASURE_MS, NULL);
+	int r = control_client_call(view->control, &ask, &reply, timeout_ms, NULL);
 
 	if (!r)
 		r = answer_error(&reply, NULL);

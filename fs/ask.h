@@ -10,6 +10,10 @@
 int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
 	struct control_measured *ret);
 
+/* The same of the process that has the pid and started then, within timeout_ms. */
+int ask_measure_within(struct view *view, uint32_t pid, uint64_t start_ticks, const struct caller *caller,
+	int timeout_ms, struct control_measured *ret);
+
 /*
  * Hands a write to the collector, which applies it whole or not at all. 0, or -errno with the reason: that of
  * the collector, or -ECONNREFUSED where none runs, -ETIMEDOUT where it is not known whether it was applied.

@@ -92,6 +92,8 @@ static void sweep(struct sampler *sampler)
 			now_ns = clock_monotonic_ns();
 			epoch_ns = clock_realtime_ns();
 		}
+		if (process->cgroup_due)
+			sampler_look_at_cgroup(sampler, process);
 		if (process->statm_fd < 0) {
 			if (!process->kernel_thread)
 				look(sampler, process, LOOK_STATM | LOOK_STAT);
@@ -137,6 +139,8 @@ static void turns(struct sampler *sampler)
 		if (table->cursor >= table->n)
 			table->cursor = 0;
 		struct process *process = table->live[table->cursor++];
+		if (!process->kernel_thread && now_ns - process->cgroup_ns >= SAMPLER_CGROUP_S * second_ns)
+			sampler_look_at_cgroup(sampler, process);
 		if (now_ns - process->status_ns >= STATUS_S * second_ns)
 			look(sampler, process, LOOK_ALL);
 		else if (now_ns - process->stat_ns >= second_ns)
@@ -177,6 +181,7 @@ void sampler_tick(struct sampler *sampler)
 	sampler_tell_starts(sampler);
 	sampler_sample_system(sampler);
 	sweep(sampler);
+	cgroups_settle(&sampler->cgroups);
 	turns(sampler);
 	if (!sampler->trusts_births || !sampler->listed_ns ||
 		now_ns - sampler->listed_ns >= SAMPLER_LIST_S * second_ns)
@@ -270,6 +275,8 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 	sampler->boot_ns = system_boot_ns(root, predecessor->boot_ns);
 	int r = process_table_init(&sampler->table);
 	if (r == 0)
+		r = cgroups_init(&sampler->cgroups, board);
+	if (r == 0)
 		r = list(sampler);
 	if (r < 0) {
 		sampler_deinit(sampler);
@@ -283,6 +290,7 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 void sampler_deinit(struct sampler *sampler)
 {
 	process_table_deinit(&sampler->table);
+	cgroups_deinit(&sampler->cgroups);
 	proc_pids_deinit(&sampler->pids);
 	buf_deinit(&sampler->text);
 	free(sampler->gone);

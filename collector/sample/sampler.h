@@ -6,7 +6,9 @@
  *
  * Cheapest first: the statm of every process that has memory, through a descriptor kept open; only where its
  * text differs from the last one are status and stat read as well. Each process's stat is read every 10 s
- * anyway, for name, state and faults. A kept descriptor belongs to one process for ever: ESRCH from it means
+ * anyway, for name, state and faults. The cgroup, whose changes nobody reports, is read at the tick after
+ * birth, exec and a change of the name, for that is when processes are put where they belong, and else every
+ * SAMPLER_CGROUP_S to twice that. A kept descriptor belongs to one process for ever: ESRCH from it means
  * death, and a pid used again cannot be taken for its predecessor.
  */
 #pragma once
@@ -16,20 +18,22 @@
 #include <stdint.h>
 
 #include "collector/history.h"
+#include "collector/sample/cgroups.h"
 #include "collector/sample/table.h"
 #include "schema/base/buf.h"
 #include "schema/board.h"
 #include "schema/metrics.h"
 #include "schema/proc/root.h"
 
-enum { SAMPLER_LIST_S = 5, SAMPLER_FD_SPARE = 128 };
+enum { SAMPLER_LIST_S = 5, SAMPLER_CGROUP_S = 10, SAMPLER_FD_SPARE = 128 };
 
 struct sampler {
 	const struct proc_root *root;
 	struct board *board;
 	struct process_table table;
 	struct proc_pids pids; /* scratch of a listing */
-	struct buf text;       /* scratch for a status that is longer than usual */
+	struct buf text;       /* scratch for a file that is longer than usual */
+	struct cgroups cgroups;
 	uint64_t page_bytes;
 	uint64_t ticks_per_second;
 	int64_t boot_ns;         /* epoch */
@@ -89,6 +93,11 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 /* Takes a process off the table and the board. The news says how it ended where ended is known (a wait
  * status). */
 void sampler_bury(struct sampler *sampler, struct process *process, const int *ended);
+
+/* --- sampler_cgroup.c --- */
+
+/* Reads in which cgroup a process is. Of one that is gone nothing changes: the sweep finds that out. */
+void sampler_look_at_cgroup(struct sampler *sampler, struct process *process);
 
 /* --- sampler_rates.c --- */
 

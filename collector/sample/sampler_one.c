@@ -153,6 +153,7 @@ static bool apply_stat(
 		process->exit_told = false;
 	if (renamed && !process->born)
 		process->renamed = true;
+	process->cgroup_due |= !process->kernel_thread && (what & LOOK_EXEC || renamed);
 	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
 		push(sampler, what & LOOK_EXEC ? BOARD_EXEC : BOARD_COMM_CHANGE, process);
 	return news;
@@ -248,6 +249,7 @@ static void fill(struct sampler *sampler, struct process *process, struct first 
 	process->sample_ns = process->stat_ns = process->status_ns = process->still_since_ns = now_ns;
 	shown->pid = process->pid;
 	apply_stat(sampler, process, &first->stat, 0);
+	process->cgroup_due = !process->kernel_thread;
 	apply_status(sampler, process, &first->status);
 	pid_stat_values(&shown->values, &first->stat);
 	apply_memory(sampler, process, first->statm, first->statm_len, &first->status);
@@ -271,6 +273,7 @@ static void introduce(struct sampler *sampler, struct process *process)
 	if (same) {
 		process->start_told = true;
 		shown->measured_ns = was.measured_ns;
+		shown->cgroup = cgroups_hold(&sampler->cgroups, was.cgroup);
 		for (unsigned id = 0; id < process_metrics.n; id++)
 			if (metric_has(was.values.present & sampler->measured_metrics, id))
 				process_values_set(
@@ -458,6 +461,7 @@ void sampler_bury(struct sampler *sampler, struct process *process, const int *e
 	}
 	board_clear_process(sampler->board, process->pid);
 	push(sampler, BOARD_DEATH, process);
+	cgroups_leave(&sampler->cgroups, process->shown.cgroup);
 	drop_statm(sampler, process);
 	process_remove(&sampler->table, process);
 }

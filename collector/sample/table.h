@@ -29,7 +29,8 @@ struct process {
 	bool born, renamed;  /* the same */
 	bool start_told;     /* in the news */
 	bool exit_told;
-	bool missed; /* gone at the last tick, its end not reported yet */
+	bool missed;     /* gone at the last tick, its end not reported yet */
+	bool cgroup_due; /* may have moved: to be read at the next tick */
 	uint8_t statm_len;
 	char statm[PROCESS_STATM_MAX];
 	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
@@ -39,6 +40,7 @@ struct process {
 
 	int64_t stat_ns;        /* stat was last read */
 	int64_t status_ns;      /* status was last read */
+	int64_t cgroup_ns;      /* cgroup was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
 	struct growth_track *growth; /* of collector/growth.h; NULL while it is too small to matter */
 	struct board_process shown;  /* what the board says; also the newest sample */

@@ -48,12 +48,14 @@ int proc_root_init(struct proc_root *root, const char *dir)
 	int proc CLEANUP_CLOSE = open_at(at, "proc", O_PATH | O_DIRECTORY);
 	if (proc < 0)
 		return proc;
-	int sys = open_at(at, "sys", O_PATH | O_DIRECTORY);
+	int sys CLEANUP_CLOSE = open_at(at, "sys", O_PATH | O_DIRECTORY);
 	if (sys < 0 && sys != -ENOENT)
 		return sys;
+	int etc = open_at(at, "etc", O_PATH | O_DIRECTORY);
 	*root = (struct proc_root) {
 		.proc = steal_fd(&proc),
-		.sys = sys < 0 ? -1 : sys,
+		.sys = sys < 0 ? -1 : steal_fd(&sys),
+		.etc = etc < 0 ? -1 : etc,
 		.real = *dir == '/' && !dir[strspn(dir, "/")],
 	};
 	return 0;
@@ -63,6 +65,7 @@ void proc_root_deinit(struct proc_root *root)
 {
 	close_fd(&root->proc);
 	close_fd(&root->sys);
+	close_fd(&root->etc);
 	*root = PROC_ROOT_INIT;
 }
 

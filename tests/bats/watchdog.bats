@@ -231,3 +231,14 @@ switches() {
 switched() {
 	(($(switches "$1") >= $2))
 }
+
+@test 'pss of a group with a member stuck in its mmap lock is that of the others' {
+	local group=$local/by-name/mmap-stuck
+	stick
+	retry_until 5 sh -c "grep -qx '$STUCK' '$group/pids'"
+	run timeout 20 cat "$group/pss"
+	assert_success
+	((output > 0))
+	retry_until 5 sh -c "awk -v n=\"\$(cat '$group/count')\" '\$1 == \"pss_count\" { exit \$2 != n - 1 }' '$group/stat'"
+	let_go
+}
