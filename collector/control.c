@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/measure.h"
+#include "collector/pid_files.h"
+
 /* A write of config. One at a time: each begins with what the one before it left. */
 struct config_write {
 	struct job job;
@@ -110,7 +113,13 @@ void control_handle(void *ctx, struct control_call *call)
 	struct control *control = ctx;
 	switch (call->op) {
 	case CONTROL_OP_MEASURE:
-		measure_request(control->measure, call);
+		measure_request(control->inquiries, call);
+		break;
+	case CONTROL_OP_FILE:
+		pid_files_request(control->inquiries, call);
+		break;
+	case CONTROL_OP_RESET_PEAK:
+		pid_files_reset_peak(control->inquiries, call);
 		break;
 	case CONTROL_OP_CONFIG:
 		config_request(control, call);

@@ -3,14 +3,14 @@
 #pragma once
 
 #include "collector/history.h"
-#include "collector/measure.h"
+#include "collector/inquiry.h"
 #include "schema/settings.h"
 
 /* Called in the loop thread after the settings changed. */
 typedef void control_changed_fn(void *ctx, const struct settings *settings);
 
 struct control {
-	struct measure *measure;
+	struct inquiries *inquiries;
 	struct jobs *jobs;
 	struct recorder *recorder; /* NULL: settings last as long as the collector */
 	struct settings stored;    /* what the store has */

@@ -33,6 +33,8 @@ enum control_op {
 	CONTROL_OP_PING,        /* answered with its payload */
 	CONTROL_OP_MEASURE,     /* pss, uss, dirty of (pid, start_ticks): struct control_measured */
 	CONTROL_OP_CONFIG,      /* payload: what was written to config */
+	CONTROL_OP_FILE, /* payload: the name of a file of (pid, start_ticks); its bytes, for the caller */
+	CONTROL_OP_RESET_PEAK, /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
 	N_CONTROL_OPS,
 };
 
