@@ -17,8 +17,8 @@
 #include "collector/control.h"
 #include "collector/control_server.h"
 #include "collector/history.h"
+#include "collector/inquiry.h"
 #include "collector/jobs.h"
-#include "collector/measure.h"
 #include "collector/news.h"
 #include "collector/sample/sampler.h"
 #include "schema/base/cleanup.h"
@@ -42,10 +42,10 @@ struct loop {
 	const struct loop_options *options;
 	struct board *board;
 	struct sampler sampler;
-	struct measure measure;
+	struct inquiries inquiries;
 	struct control control;
 	struct jobs *jobs;
-	struct jobs *measure_jobs; /* its workers may be stuck for ever */
+	struct jobs *inquiry_jobs; /* its workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
 	int epoll, timer, signals, connector;
@@ -377,7 +377,7 @@ static int start(struct loop *loop)
 		return -errno;
 	int r = jobs_new(WORKERS, &loop->jobs);
 	if (r == 0)
-		r = jobs_new(MEASURE_WORKERS, &loop->measure_jobs);
+		r = jobs_new(INQUIRY_WORKERS, &loop->inquiry_jobs);
 	if (r < 0)
 		return r;
 
@@ -395,11 +395,11 @@ static int start(struct loop *loop)
 
 	control_init(&loop->control);
 	loop->control.jobs = loop->jobs;
-	loop->control.measure = &loop->measure;
+	loop->control.inquiries = &loop->inquiries;
 	loop->control.changed = settings_changed;
 	loop->control.note_changed = note_changed;
 	loop->control.ctx = loop;
-	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->measure_jobs };
+	loop->inquiries = (struct inquiries) { .sampler = &loop->sampler, .jobs = loop->inquiry_jobs };
 	start_history(loop);
 	resume_events(loop);
 	settings_changed(loop, &loop->control.in_force);
@@ -413,7 +413,7 @@ static int start(struct loop *loop)
 			return r;
 		r = watch(loop, control_server_fd(loop->server));
 	}
-	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs) };
+	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->inquiry_jobs) };
 	for (size_t i = 0; r == 0 && i < sizeof(fds) / sizeof(*fds); i++)
 		r = watch(loop, fds[i]);
 	return r;
@@ -423,7 +423,7 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false, measured = false;
+	bool births = false, requests = false, results = false, answers = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -435,18 +435,18 @@ static void turn(struct loop *loop)
 			births = true;
 		else if (fd == jobs_fd(loop->jobs))
 			results = true;
-		else if (fd == jobs_fd(loop->measure_jobs))
-			measured = true;
+		else if (fd == jobs_fd(loop->inquiry_jobs))
+			answers = true;
 		else
 			requests = true;
 	}
 	if (results)
 		jobs_dispatch(loop->jobs);
-	if (measured)
-		jobs_dispatch(loop->measure_jobs);
+	if (answers)
+		jobs_dispatch(loop->inquiry_jobs);
 	if (requests) {
 		control_server_dispatch(loop->server);
-		measure_tidy(&loop->measure);
+		inquiries_tidy(&loop->inquiries);
 	}
 	if (births)
 		on_connector(loop);
@@ -492,12 +492,13 @@ int loop_run(const struct loop_options *options)
 	jobs_stop(loop->jobs);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);
-	/* All is stored. Who measures a process that keeps its mmap lock cannot be waited for. */
-	if (loop->measure.n_running)
-		jobs_dispatch(loop->measure_jobs);
-	if (loop->measure.n_running)
+	/* All is stored. Who looks into a process that keeps its mmap lock cannot be waited for. */
+	if (loop->inquiries.n_running)
+		jobs_dispatch(loop->inquiry_jobs);
+	if (loop->inquiries.n_running)
 		_exit(EXIT_SUCCESS);
-	jobs_free(loop->measure_jobs);
+	jobs_free(loop->inquiry_jobs);
+	inquiries_deinit(&loop->inquiries);
 	jobs_free(loop->jobs);
 	control_server_free(loop->server);
 	if (loop->connector >= 0)

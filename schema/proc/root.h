@@ -59,6 +59,35 @@ int proc_open_pid(const struct proc_root *root, uint32_t pid, int *ret_fd);
  */
 int proc_open_living_thread(int pid_fd, int *ret_fd);
 
+/*
+ * Opens a file of a process (or of a root) with these open(2) flags. A kernel file that shows memory keeps
+ * that of this moment: what the process becomes by a later exec is not seen through it. PROC_GONE and -errno
+ * as proc_read.
+ */
+int proc_open_file(int at, const char *path, int flags, int *ret_fd);
+
+/*
+ * Sees the text read so far and not yet taken, and returns how many of its bytes it takes, or -errno to end
+ * the reading. `last`: nothing follows.
+ */
+typedef ssize_t proc_take(void *ctx, const char *text, size_t len, bool last);
+
+/* Reads what proc_open_file opened below `at` in pieces, for files that are long. What take returned, or as
+ * proc_read. */
+int proc_read_pieces(int at, int fd, proc_take *take, void *ctx);
+
+/* Appends where a link of a process (exe) leads. As proc_read. */
+int proc_read_link(int at, const char *path, struct buf *out);
+
+/* Whether a process (or a root) has a file of that name; links are not followed. */
+bool proc_has_file(int at, const char *path);
+
+/*
+ * Whom the files of a process belong to: its effective user and group, or root's where it may not be dumped
+ * (it ran a setuid program, changed its ids, or said so): who may look into it. PROC_GONE or -errno.
+ */
+int proc_read_owner(int at, uid_t *ret_uid, gid_t *ret_gid);
+
 /* The pids of a root, ascending. Starts as all zero. */
 struct proc_pids {
 	uint32_t *pid;

@@ -108,13 +108,38 @@ reads_at_once() {
 	reader=$!
 	retry_until 5 grep -q request_wait_answer "/proc/$reader/stack"
 	reads_at_once "$local/total" "$local/available" "$local/$STUCK/rss" "$local/$STUCK/statm" "$local/$STUCK/comm" \
-		"$local/$STUCK/stat" "$MNT/status"
+		"$local/$STUCK/stat" "$local/$STUCK/cgroup" "$local/$STUCK/oom_score" "$local/$STUCK/peak" "$MNT/status"
 	ls -l "$local/" "$local/$STUCK/" >/dev/null
 	cat "$local/processes" >/dev/null
 	kill -CONT "$collector"
 	let_go
 	wait "$reader" || true
 	assert_total
+}
+
+@test 'files that wait for a stuck process, and a reset of its peak, hold up nobody else' {
+	local name
+	start_still
+	retry_until 5 test -e "$local/$PID/regions"
+	stick
+	READERS=()
+	for name in regions numa_maps smaps_rollup numa; do
+		cat "$local/$STUCK/$name" >/dev/null 2>&1 3>&- 9>&- &
+		READERS+=("$!")
+	done
+	bash -c 'echo reset >"$1"' bash "$local/$STUCK/peak" 2>/dev/null 3>&- 9>&- &
+	READERS+=("$!")
+	for name in "${READERS[@]}"; do
+		retry_until 5 grep -q request_wait_answer "/proc/$name/stack"
+	done
+	run timeout 5 setpriv --reuid=4001 --regid=4001 --clear-groups bash -c 'cat "$1/self/regions" && echo reset >"$1/self/peak"' \
+		bash "$MNT"
+	assert_success
+	reads_at_once "$local/total" "$local/$STUCK/rss"
+	let_go
+	wait "${READERS[@]}" || true
+	run timeout 5 cat "$local/$PID/regions"
+	assert_success
 }
 
 ticked() {
