@@ -198,18 +198,10 @@ static void apply_memory(struct sampler *sampler, struct process *process, const
 /* Remembers that the news does not have its start yet. */
 static void add_fresh(struct sampler *sampler, struct process *process)
 {
-	if (sampler->n_fresh == sampler->cap_fresh) {
-		size_t cap = sampler->cap_fresh ? sampler->cap_fresh * 2 : 256;
-		uint32_t *grown = reallocarray(sampler->fresh, cap, sizeof(*grown));
-		if (!grown) {
-			sampler->failures++;
-			process->start_told = true;
-			return;
-		}
-		sampler->fresh = grown;
-		sampler->cap_fresh = cap;
-	}
-	sampler->fresh[sampler->n_fresh++] = process->pid;
+	if (pid_list_add(&sampler->fresh, process->pid))
+		return;
+	sampler->failures++;
+	process->start_told = true;
 }
 
 /* What a first sample is made of. */
@@ -357,7 +349,8 @@ static void show(
 		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
 }
 
-int sampler_look(struct sampler *sampler, struct process *process, unsigned what)
+int sampler_look(
+	struct sampler *sampler, struct process *process, unsigned what, const struct pid_stat *given)
 {
 	struct board_process *shown = &process->shown;
 	struct process_values before = shown->values;
@@ -370,8 +363,10 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	int r;
 
 	/* Without a kept descriptor identity is in stat alone. */
-	if (process->statm_fd < 0)
+	if (process->statm_fd < 0) {
 		what |= LOOK_STAT;
+		given = NULL;
+	}
 	if (process->kernel_thread)
 		what &= ~(unsigned)LOOK_STATM;
 	if (what & LOOK_STATM) {
@@ -392,7 +387,9 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	}
 	if (what & LOOK_STAT) {
 		/* After status: the start time proves that both are of this process. */
-		r = read_stat(sampler, process->pid, &stat);
+		r = given ? PROC_OK : read_stat(sampler, process->pid, &stat);
+		if (given)
+			stat = *given;
 		if (r != PROC_OK)
 			return r;
 		if (stat.start_ticks != shown->start_ticks)
@@ -405,7 +402,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		if (has_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
 			process->through_thread = true;
 			drop_statm(sampler, process);
-			return sampler_look(sampler, process, what | LOOK_ALL);
+			return sampler_look(sampler, process, what | LOOK_ALL, NULL);
 		}
 	}
 	if (what & LOOK_EXEC) {
