@@ -165,6 +165,7 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->history_state = status.state;
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
+	health->sweep = loop->sampler.tasks ? BOARD_SWEEP_BPF : BOARD_SWEEP_PORTABLE;
 	board_write_health(loop->board, health);
 }
 
@@ -178,6 +179,10 @@ static void tick(struct loop *loop)
 
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
+	if (loop->sampler.tasks_error < 0)
+		log_warning("the BPF sweep failed (%s): sweeps are portable from now on",
+			err_name(-loop->sampler.tasks_error));
+	loop->sampler.tasks_error = 0;
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
 	struct history_tick *history = sampler_history(&loop->sampler);
 	history_events_collect(&loop->events, loop->board, &loop->next_event);
@@ -332,6 +337,20 @@ static void resume_events(struct loop *loop)
 	loop->next_event = recorded && recorded <= head ? recorded + 1 : head + 1;
 }
 
+static void start_tasks(struct loop *loop)
+{
+	struct err err = { 0 };
+	int wanted = loop->options->sweep;
+
+	if (wanted == BOARD_SWEEP_PORTABLE || !loop->options->root->real)
+		return;
+	if (sampler_start_tasks(&loop->sampler, &err) < 0)
+		log_line(wanted == BOARD_SWEEP_BPF ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+			"no BPF sweep: %s; sweeps are portable", err.reason);
+	else
+		log_info("sweeps are by BPF");
+}
+
 static void start_connector(struct loop *loop)
 {
 	if (!loop->options->root->real)
@@ -390,6 +409,7 @@ static int start(struct loop *loop)
 	r = sampler_init(&loop->sampler, options->root, loop->board, kept_max(), &loop->health);
 	if (r < 0)
 		return r;
+	start_tasks(loop);
 	loop->health.collector_pid = (uint32_t)getpid();
 	loop->health.boot_ns = (uint64_t)loop->sampler.boot_ns;
 

@@ -105,7 +105,7 @@ static void put_mount_key(const struct options *options, struct buf *out)
 
 static void put_collector_key(const struct options *options, struct buf *out)
 {
-	buf_printf(out, "%s %s", options->state, options->proc);
+	buf_printf(out, "%s %s %s", options->state, options->proc, options->sweep ? options->sweep : "any");
 }
 
 /*

@@ -165,6 +165,13 @@ void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns)
 			(uint64_t)sampled_ns, memory_order_release);
 }
 
+void board_prefetch_process(const struct board *board, uint32_t pid)
+{
+	if (pid < BOARD_PIDS)
+		__builtin_prefetch(
+			&board->memory->slot[pid].word[offsetof(struct board_process, sampled_ns) / 8], 1);
+}
+
 void board_clear_process(struct board *board, uint32_t pid)
 {
 	if (pid >= BOARD_PIDS)

@@ -128,7 +128,10 @@ struct board_health {
 	uint32_t history_state; /* enum board_history */
 	uint32_t births_from;   /* enum board_births: proc connector, or the sweep alone */
 	uint64_t boot_ns;       /* epoch of the boot, as start_ns is computed from */
+	uint32_t sweep;         /* enum board_sweep */
 };
+enum board_sweep { BOARD_SWEEP_PORTABLE, BOARD_SWEEP_BPF, N_BOARD_SWEEPS };
+extern const char *const board_sweep_name[N_BOARD_SWEEPS];
 enum board_history { BOARD_HISTORY_ABSENT, BOARD_HISTORY_OK, BOARD_HISTORY_FULL, BOARD_HISTORY_READ_ONLY };
 enum board_births { BOARD_BIRTHS_SWEEP, BOARD_BIRTHS_CONNECTOR };
 
@@ -164,6 +167,8 @@ void board_take_over(struct board *board, struct board_health *ret_health);
 void board_write_process(struct board *board, const struct board_process *process);
 /* A process on the board was found unchanged: only the time of its sample is new. One store. */
 void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns);
+/* A hint that one of the two is about to be written. */
+void board_prefetch_process(const struct board *board, uint32_t pid);
 void board_clear_process(struct board *board, uint32_t pid);
 /* Writes the slot of cgroup->id, whatever was in it; board_clear_cgroup empties it and keeps the id in sight.
  */

@@ -13,6 +13,11 @@
 #include "schema/board.h"
 #include "schema/board_layout.h"
 
+const char *const board_sweep_name[N_BOARD_SWEEPS] = {
+	[BOARD_SWEEP_PORTABLE] = "portable",
+	[BOARD_SWEEP_BPF] = "bpf",
+};
+
 const char *const board_news_kind_name[N_NEWS_KINDS] = { "start", "exit", "growth", "leak", "tier", "advice",
 	"alert", "node", "config", "dropped" };
 
@@ -121,6 +126,8 @@ enum board_outcome board_read_health(const struct board *board, struct board_hea
 		health.history_state = BOARD_HISTORY_ABSENT;
 	if (health.births_from > BOARD_BIRTHS_CONNECTOR)
 		health.births_from = BOARD_BIRTHS_SWEEP;
+	if (health.sweep >= N_BOARD_SWEEPS)
+		health.sweep = BOARD_SWEEP_PORTABLE;
 	*ret = health;
 	return BOARD_FOUND;
 }

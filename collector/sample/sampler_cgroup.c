@@ -31,6 +31,16 @@ static int read_cgroup(struct sampler *sampler, uint32_t pid, struct pid_cgroup 
 	return r;
 }
 
+void sampler_expect_move(struct sampler *sampler, struct process *process)
+{
+	if (process->kernel_thread || process->cgroup_due)
+		return;
+	if (pid_list_add(&sampler->unplaced, process->pid))
+		process->cgroup_due = true;
+	else /* its turn comes */
+		sampler->failures++;
+}
+
 void sampler_look_at_cgroup(struct sampler *sampler, struct process *process)
 {
 	struct board_process *shown = &process->shown;

@@ -153,7 +153,8 @@ static bool apply_stat(
 		process->exit_told = false;
 	if (renamed && !process->born)
 		process->renamed = true;
-	process->cgroup_due |= !process->kernel_thread && (what & LOOK_EXEC || renamed);
+	if (what & LOOK_EXEC || renamed)
+		sampler_expect_move(sampler, process);
 	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
 		push(sampler, what & LOOK_EXEC ? BOARD_EXEC : BOARD_COMM_CHANGE, process);
 	return news;
@@ -199,18 +200,10 @@ static void apply_memory(struct sampler *sampler, struct process *process, const
 /* Remembers that the news does not have its start yet. */
 static void add_fresh(struct sampler *sampler, struct process *process)
 {
-	if (sampler->n_fresh == sampler->cap_fresh) {
-		size_t cap = sampler->cap_fresh ? sampler->cap_fresh * 2 : 256;
-		uint32_t *grown = reallocarray(sampler->fresh, cap, sizeof(*grown));
-		if (!grown) {
-			sampler->failures++;
-			process->start_told = true;
-			return;
-		}
-		sampler->fresh = grown;
-		sampler->cap_fresh = cap;
-	}
-	sampler->fresh[sampler->n_fresh++] = process->pid;
+	if (pid_list_add(&sampler->fresh, process->pid))
+		return;
+	sampler->failures++;
+	process->start_told = true;
 }
 
 /* What a first sample is made of. */
@@ -249,7 +242,7 @@ static void fill(struct sampler *sampler, struct process *process, struct first 
 	process->sample_ns = process->stat_ns = process->status_ns = process->still_since_ns = now_ns;
 	shown->pid = process->pid;
 	apply_stat(sampler, process, &first->stat, 0);
-	process->cgroup_due = !process->kernel_thread;
+	sampler_expect_move(sampler, process);
 	apply_status(sampler, process, &first->status);
 	pid_stat_values(&shown->values, &first->stat);
 	apply_memory(sampler, process, first->statm, first->statm_len, &first->status);
@@ -360,7 +353,8 @@ static void show(
 		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
 }
 
-int sampler_look(struct sampler *sampler, struct process *process, unsigned what)
+int sampler_look(
+	struct sampler *sampler, struct process *process, unsigned what, const struct pid_stat *given)
 {
 	struct board_process *shown = &process->shown;
 	struct process_values before = shown->values;
@@ -373,8 +367,10 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	int r;
 
 	/* Without a kept descriptor identity is in stat alone. */
-	if (process->statm_fd < 0)
+	if (process->statm_fd < 0) {
 		what |= LOOK_STAT;
+		given = NULL;
+	}
 	if (process->kernel_thread)
 		what &= ~(unsigned)LOOK_STATM;
 	if (what & LOOK_STATM) {
@@ -395,7 +391,9 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	}
 	if (what & LOOK_STAT) {
 		/* After status: the start time proves that both are of this process. */
-		r = read_stat(sampler, process->pid, &stat);
+		r = given ? PROC_OK : read_stat(sampler, process->pid, &stat);
+		if (given)
+			stat = *given;
 		if (r != PROC_OK)
 			return r;
 		if (stat.start_ticks != shown->start_ticks)
@@ -408,7 +406,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		if (has_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
 			process->through_thread = true;
 			drop_statm(sampler, process);
-			return sampler_look(sampler, process, what | LOOK_ALL);
+			return sampler_look(sampler, process, what | LOOK_ALL, NULL);
 		}
 	}
 	if (what & LOOK_EXEC) {

@@ -42,19 +42,19 @@ void sampler_tell_exit(struct sampler *sampler, struct process *process, const i
 
 void sampler_tell_starts(struct sampler *sampler)
 {
-	for (size_t i = 0; i < sampler->n_fresh; i++) {
-		struct process *process = process_find(&sampler->table, sampler->fresh[i]);
+	for (size_t i = 0; i < sampler->fresh.n; i++) {
+		struct process *process = process_find(&sampler->table, sampler->fresh.pid[i]);
 		if (process)
 			sampler_tell_start(sampler, process);
 	}
-	sampler->n_fresh = 0;
+	sampler->fresh.n = 0;
 }
 
 /* Looks at a known process; buries it, and meets its successor, where it is gone. */
 static void look(struct sampler *sampler, struct process *process, unsigned what)
 {
 	uint32_t pid = process->pid;
-	int r = sampler_look(sampler, process, what);
+	int r = sampler_look(sampler, process, what, NULL);
 	if (r < 0)
 		sampler->failures++;
 	if (r != PROC_GONE)
@@ -97,7 +97,7 @@ bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status)
 	struct process *process = process_find(&sampler->table, pid);
 	if (!process)
 		return false;
-	int r = sampler_look(sampler, process, process->kernel_thread ? LOOK_STAT : LOOK_STATM);
+	int r = sampler_look(sampler, process, process->kernel_thread ? LOOK_STAT : LOOK_STATM, NULL);
 	if (r == PROC_GONE) {
 		sampler_bury(sampler, process, &wait_status);
 		if (sampler_adopt(sampler, pid) < 0)

@@ -11,11 +11,32 @@
 #include <stdint.h>
 
 #include "collector/sample/rates.h"
+#include "collector/sample/tasks_record.h"
 #include "schema/board.h"
 
 enum {
 	PROCESS_STATM_MAX = 64
 }; /* five columns of up to 10 digits; what is longer counts as changed each tick */
+
+/* What a sweep by tasks found new about a process. */
+enum process_moved {
+	MOVED_RAN = 1,
+	MOVED_MEMORY = 2,
+	MOVED_EXEC = 4,
+	MOVED_OWNER = 8,
+	MOVED_STAT = 16, /* something that stat says */
+	MOVED_CGROUP = 32,
+	MOVED_ALL = 63,
+};
+
+/* What the task iterator told of a process. */
+struct process_told {
+	struct task_process process; /* start_ns 0: nothing yet */
+	uint32_t pass;               /* the last that had it */
+	uint32_t others_pass;        /* the last that had other threads of it */
+	struct task_thread others;   /* their sums */
+	struct task_thread others_were;
+};
 
 /* What an unchanged process needs stands first: two cache lines. Times are of CLOCK_MONOTONIC unless said. */
 struct process {
@@ -30,7 +51,8 @@ struct process {
 	bool start_told;     /* in the news */
 	bool exit_told;
 	bool missed;     /* gone at the last tick, its end not reported yet */
-	bool cgroup_due; /* may have moved: to be read at the next tick */
+	bool cgroup_due; /* may have moved: sampler.unplaced has it */
+	uint8_t moved;   /* of enum process_moved, while a sweep by tasks is at work */
 	uint8_t statm_len;
 	char statm[PROCESS_STATM_MAX];
 	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
@@ -43,7 +65,8 @@ struct process {
 	int64_t cgroup_ns;      /* cgroup was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
 	struct growth_track *growth; /* of collector/growth.h; NULL while it is too small to matter */
-	struct board_process shown;  /* what the board says; also the newest sample */
+	struct process_told told __attribute__((aligned(64)));
+	struct board_process shown; /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process takes two cache lines");
 

@@ -85,6 +85,7 @@ static int status_render(
 	render_key_text(out, "cluster", "single");
 	render_key_u64(out, "dropped", health.dropped);
 	render_key_text(out, "history", history_text[health.history_state]);
+	render_key_text(out, "sweep", board_sweep_name[health.sweep]);
 	return 0;
 }
 

@@ -6,17 +6,13 @@
 #include <cmocka.h>
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "schema/proc/pid_stat.h"
 #include "schema/proc/pid_statm.h"
 #include "schema/proc/pid_status.h"
 #include "collector/sample/sampler.h"
+#include "tests/unit/child.h"
 #include "tests/unit/sampler.h"
 
 static int set_up_real(void **state)
@@ -27,80 +23,6 @@ static int set_up_real(void **state)
 	open_board(rig);
 	*state = rig;
 	return 0;
-}
-
-/* A child that does what the letters of a pipe tell it, and says when it is done. */
-struct child {
-	pid_t pid;
-	int tell, hear;
-};
-
-static void *idle(void *arg)
-{
-	for (;;)
-		pause();
-	return arg;
-}
-
-static void child_main(int in, int out)
-{
-	char letter;
-	static char *block;
-	enum { BLOCK = 8 << 20 };
-	while (read(in, &letter, 1) == 1) {
-		pthread_t thread;
-		if (letter == 'g') {
-			block = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			memset(block, 1, BLOCK);
-		} else if (letter == 'f') {
-			munmap(block, BLOCK);
-		} else if (letter == 'n') {
-			prctl(PR_SET_NAME, "renamed");
-		} else if (letter == 'l') { /* the leader ends, a thread lives */
-			pthread_create(&thread, NULL, idle, NULL);
-			if (write(out, &letter, 1) != 1)
-				_exit(1);
-			syscall(SYS_exit, 0);
-		} else {
-			_exit(letter);
-		}
-		if (write(out, &letter, 1) != 1)
-			_exit(1);
-	}
-	_exit(0);
-}
-
-static struct child child_start(void)
-{
-	int in[2], out[2];
-	assert_int_equal(pipe(in), 0);
-	assert_int_equal(pipe(out), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(in[1]);
-		close(out[0]);
-		child_main(in[0], out[1]);
-	}
-	close(in[0]);
-	close(out[1]);
-	return (struct child) { pid, in[1], out[0] };
-}
-
-static void child_do(const struct child *child, char letter)
-{
-	char done;
-	assert_int_equal(write(child->tell, &letter, 1), 1);
-	assert_int_equal(read(child->hear, &done, 1), 1);
-	assert_int_equal(done, letter);
-}
-
-static void child_end(const struct child *child)
-{
-	kill(child->pid, SIGKILL);
-	waitpid(child->pid, NULL, 0);
-	close(child->tell);
-	close(child->hear);
 }
 
 /* Reads statm, stat and status of a pid, and whether two reads of statm agreed. */
