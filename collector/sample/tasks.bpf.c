@@ -220,8 +220,8 @@ int tell_task(struct bpf_iter__task *ctx)
 	process.kernel_thread = (task->flags & KERNEL_THREAD) != 0;
 	__builtin_memcpy(process.comm, task->comm, sizeof(process.comm));
 	process.start_ns = task->start_boottime;
-	/* Where a process is in all hierarchies is one object, and it has its new one before it leaves the old
-	 * one: only several moves between two passes can end at the same address. */
+	/* Where a process is in all hierarchies is one object, and it has its new one before it leaves the
+	 * old one: only several moves between two passes can end at the same address. */
 	if (bpf_core_field_exists(task->cgroups))
 		bpf_core_read(&process.cgroups, sizeof(process.cgroups), &task->cgroups);
 	process.ended_minor_faults = signal->min_flt;

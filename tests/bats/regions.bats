@@ -79,7 +79,7 @@ regions_of() {
 	cmp <(awk '{ print $1, $2 }' "$local/$PID/numa_maps") <(awk '{ print $1, $2 }' "/proc/$PID/numa_maps")
 	# More than the size of one answer's part, and read in pieces.
 	[[ $(stat -L -c %s "$local/$PID/regions") -gt $((1 << 20)) ]]
-	cmp "$local/$PID/regions" <(dd if="$local/$PID/regions" bs=7777 status=none)
+	cmp <(cut -f 1-4,6,8- "$local/$PID/regions") <(dd if="$local/$PID/regions" bs=7777 status=none | cut -f 1-4,6,8-)
 }
 
 @test 'names of mappings that hold blanks, tabs, newlines and backslashes' {
