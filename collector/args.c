@@ -64,21 +64,21 @@ void args_read_new(struct args_reader *reader)
 {
 	struct sampler *sampler = reader->sampler;
 
-	if (reader->busy || sampler->n_argless == 0)
+	if (reader->busy || sampler->argless.n == 0)
 		return;
 	struct reading *reading =
-		calloc(1, sizeof(*reading) + sampler->n_argless * sizeof(reading->wanted[0]));
+		calloc(1, sizeof(*reading) + sampler->argless.n * sizeof(reading->wanted[0]));
 	if (!reading)
 		return;
 	reading->job = (struct job) { .work = work, .done = done };
 	reading->reader = reader;
-	for (size_t i = 0; i < sampler->n_argless; i++) {
-		const struct process *process = process_find(&sampler->table, sampler->argless[i]);
+	for (size_t i = 0; i < sampler->argless.n; i++) {
+		const struct process *process = process_find(&sampler->table, sampler->argless.pid[i]);
 		if (process && !process->kernel_thread && !pid_stat_ended(process->shown.state))
 			reading->wanted[reading->n++] = (struct wanted) { .pid = process->pid,
 				.start_ticks = process->shown.start_ticks };
 	}
-	sampler->n_argless = 0;
+	sampler->argless.n = 0;
 	if (reading->n == 0) {
 		free(reading);
 		return;

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "collector/alert_rule.h"
+#include "collector/measure.h"
+#include "collector/pid_files.h"
 
 note_line_fn *const control_note_line[N_NOTES] = {
 	[NOTE_ALERTS] = alert_rule_line,
@@ -170,7 +172,13 @@ void control_handle(void *ctx, struct control_call *call)
 	struct control *control = ctx;
 	switch (call->op) {
 	case CONTROL_OP_MEASURE:
-		measure_request(control->measure, call);
+		measure_request(control->inquiries, call);
+		break;
+	case CONTROL_OP_FILE:
+		pid_files_request(control->inquiries, call);
+		break;
+	case CONTROL_OP_RESET_PEAK:
+		pid_files_reset_peak(control->inquiries, call);
 		break;
 	case CONTROL_OP_CONFIG:
 		write_request(control, call, N_NOTES);

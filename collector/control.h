@@ -3,7 +3,7 @@
 #pragma once
 
 #include "collector/history.h"
-#include "collector/measure.h"
+#include "collector/inquiry.h"
 #include "schema/note.h"
 #include "schema/settings.h"
 
@@ -14,7 +14,7 @@ typedef void control_changed_fn(void *ctx, const struct settings *settings);
 typedef void control_note_changed_fn(void *ctx, enum note id, const struct note_text *note);
 
 struct control {
-	struct measure *measure;
+	struct inquiries *inquiries;
 	struct jobs *jobs;
 	struct recorder *recorder; /* NULL: settings last as long as the collector */
 	struct settings stored;    /* what the store has */

@@ -18,8 +18,8 @@
 #include "collector/control.h"
 #include "collector/control_server.h"
 #include "collector/history.h"
+#include "collector/inquiry.h"
 #include "collector/jobs.h"
-#include "collector/measure.h"
 #include "collector/news.h"
 #include "collector/sample/sampler.h"
 #include "schema/base/cleanup.h"
@@ -43,11 +43,11 @@ struct loop {
 	const struct loop_options *options;
 	struct board *board;
 	struct sampler sampler;
-	struct measure measure;
+	struct inquiries inquiries;
 	struct control control;
 	struct jobs *jobs;
 	struct args_reader args;
-	struct jobs *measure_jobs, *args_jobs; /* their workers may be stuck for ever */
+	struct jobs *inquiry_jobs, *args_jobs; /* their workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
 	int epoll, timer, signals, connector;
@@ -170,6 +170,7 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->history_state = status.state;
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
+	health->sweep = loop->sampler.tasks ? BOARD_SWEEP_BPF : BOARD_SWEEP_PORTABLE;
 	board_write_health(loop->board, health);
 }
 
@@ -194,6 +195,10 @@ static void tick(struct loop *loop)
 	args_read_new(&loop->args);
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
+	if (loop->sampler.tasks_error < 0)
+		log_warning("the BPF sweep failed (%s): sweeps are portable from now on",
+			err_name(-loop->sampler.tasks_error));
+	loop->sampler.tasks_error = 0;
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
 	struct history_tick *history = sampler_history(&loop->sampler);
 	history_events_collect(&loop->events, loop->board, &loop->next_event);
@@ -343,6 +348,20 @@ static void resume_events(struct loop *loop)
 	loop->next_event = recorded && recorded <= head ? recorded + 1 : head + 1;
 }
 
+static void start_tasks(struct loop *loop)
+{
+	struct err err = { 0 };
+	int wanted = loop->options->sweep;
+
+	if (wanted == BOARD_SWEEP_PORTABLE || !loop->options->root->real)
+		return;
+	if (sampler_start_tasks(&loop->sampler, &err) < 0)
+		log_line(wanted == BOARD_SWEEP_BPF ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+			"no BPF sweep: %s; sweeps are portable", err.reason);
+	else
+		log_info("sweeps are by BPF");
+}
+
 static void start_connector(struct loop *loop)
 {
 	if (!loop->options->root->real)
@@ -388,7 +407,7 @@ static int start(struct loop *loop)
 		return -errno;
 	int r = jobs_new(WORKERS, &loop->jobs);
 	if (r == 0)
-		r = jobs_new(MEASURE_WORKERS, &loop->measure_jobs);
+		r = jobs_new(INQUIRY_WORKERS, &loop->inquiry_jobs);
 	if (r == 0)
 		r = jobs_new(1, &loop->args_jobs);
 	if (r < 0)
@@ -403,17 +422,18 @@ static int start(struct loop *loop)
 	r = sampler_init(&loop->sampler, options->root, loop->board, kept_max(), &loop->health);
 	if (r < 0)
 		return r;
+	start_tasks(loop);
 	loop->health.collector_pid = (uint32_t)getpid();
 	loop->health.boot_ns = (uint64_t)loop->sampler.boot_ns;
 
 	control_init(&loop->control);
 	loop->control.jobs = loop->jobs;
-	loop->control.measure = &loop->measure;
+	loop->control.inquiries = &loop->inquiries;
 	loop->control.changed = settings_changed;
 	loop->control.note_changed = note_changed;
 	loop->control.ctx = loop;
 	loop->args = (struct args_reader) { .sampler = &loop->sampler, .jobs = loop->args_jobs };
-	loop->measure = (struct measure) { .sampler = &loop->sampler, .jobs = loop->measure_jobs };
+	loop->inquiries = (struct inquiries) { .sampler = &loop->sampler, .jobs = loop->inquiry_jobs };
 	start_history(loop);
 	resume_events(loop);
 	settings_changed(loop, &loop->control.in_force);
@@ -427,7 +447,7 @@ static int start(struct loop *loop)
 			return r;
 		r = watch(loop, control_server_fd(loop->server));
 	}
-	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->measure_jobs),
+	const int fds[] = { loop->timer, loop->signals, jobs_fd(loop->jobs), jobs_fd(loop->inquiry_jobs),
 		jobs_fd(loop->args_jobs) };
 	for (size_t i = 0; r == 0 && i < sizeof(fds) / sizeof(*fds); i++)
 		r = watch(loop, fds[i]);
@@ -438,7 +458,7 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false, measured = false, args = false;
+	bool births = false, requests = false, results = false, answers = false, args = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -450,8 +470,8 @@ static void turn(struct loop *loop)
 			births = true;
 		else if (fd == jobs_fd(loop->jobs))
 			results = true;
-		else if (fd == jobs_fd(loop->measure_jobs))
-			measured = true;
+		else if (fd == jobs_fd(loop->inquiry_jobs))
+			answers = true;
 		else if (fd == jobs_fd(loop->args_jobs))
 			args = true;
 		else
@@ -459,13 +479,13 @@ static void turn(struct loop *loop)
 	}
 	if (results)
 		jobs_dispatch(loop->jobs);
-	if (measured)
-		jobs_dispatch(loop->measure_jobs);
+	if (answers)
+		jobs_dispatch(loop->inquiry_jobs);
 	if (args)
 		jobs_dispatch(loop->args_jobs);
 	if (requests) {
 		control_server_dispatch(loop->server);
-		measure_tidy(&loop->measure);
+		inquiries_tidy(&loop->inquiries);
 	}
 	if (births)
 		on_connector(loop);
@@ -512,15 +532,16 @@ int loop_run(const struct loop_options *options)
 	hand_over_remains(loop);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);
-	/* All is stored. Who reads a process that keeps its mmap lock cannot be waited for. */
-	if (loop->measure.n_running)
-		jobs_dispatch(loop->measure_jobs);
+	/* All is stored. Who looks into a process that keeps its mmap lock cannot be waited for. */
+	if (loop->inquiries.n_running)
+		jobs_dispatch(loop->inquiry_jobs);
 	if (loop->args.busy)
 		jobs_dispatch(loop->args_jobs);
-	if (loop->measure.n_running || loop->args.busy)
+	if (loop->inquiries.n_running || loop->args.busy)
 		_exit(EXIT_SUCCESS);
 	jobs_free(loop->args_jobs);
-	jobs_free(loop->measure_jobs);
+	jobs_free(loop->inquiry_jobs);
+	inquiries_deinit(&loop->inquiries);
 	jobs_free(loop->jobs);
 	control_server_free(loop->server);
 	if (loop->connector >= 0)

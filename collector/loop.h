@@ -20,6 +20,7 @@ struct loop_options {
 	int ready_fd;          /* a byte is written once the first tick is published; -1: none */
 	uid_t server_uid;      /* whose requests are believed */
 	struct settings fixed; /* by options, for this run; 0: not */
+	int sweep;             /* enum board_sweep; -1: by BPF where it works */
 };
 
 /* Runs until SIGTERM or SIGINT. 0 or -errno; says why in the log. */

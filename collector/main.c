@@ -25,9 +25,18 @@ enum { EXIT_USAGE = 2, EXIT_LOCKED = 3, LOCK_PATIENCE_MS = 3000, LOCK_POLL_MS = 
 
 struct options {
 	int board_fd, control_fd, ready_fd, interval_ms, freshness_ms, log_level, server_uid;
-	char *state_dir, *run_dir, *proc_root;
+	char *state_dir, *run_dir, *proc_root, *sweep;
 	gboolean version;
 };
+
+/* enum board_sweep by its name; -1 where there is none. */
+static int find_sweep(const char *name)
+{
+	for (int i = 0; i < N_BOARD_SWEEPS; i++)
+		if (strcmp(name, board_sweep_name[i]) == 0)
+			return i;
+	return -1;
+}
 
 /* Whether a setting may have the value; 0: it is not given. */
 static bool is_setting(enum setting id, int value)
@@ -58,6 +67,8 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			"Time between two sweeps, for this run", "N" },
 		{ "freshness-ms", 0, 0, G_OPTION_ARG_INT, &options->freshness_ms,
 			"No number is older than this, for this run", "N" },
+		{ "sweep", 0, 0, G_OPTION_ARG_STRING, &options->sweep,
+			"How processes are asked (bpf where it works)", "portable|bpf" },
 		{ "server-uid", 0, 0, G_OPTION_ARG_INT, &options->server_uid,
 			"The user whose requests are believed", "N" },
 		{ "log-level", 0, 0, G_OPTION_ARG_INT, &options->log_level,
@@ -87,6 +98,8 @@ static bool parse_options(int argc, char **argv, struct options *options)
 	else if (options->log_level < LOG_LEVEL_ERROR || options->log_level > LOG_LEVEL_DEBUG ||
 		 options->server_uid < 0)
 		wrong = "--log-level or --server-uid is out of range";
+	else if (options->sweep && find_sweep(options->sweep) < 0)
+		wrong = "--sweep is portable or bpf";
 	if (wrong)
 		fprintf(stderr, "memfs-collector: %s\n", wrong);
 	g_clear_error(&error);
@@ -98,6 +111,7 @@ static void free_options(struct options *options)
 	g_free(options->state_dir);
 	g_free(options->run_dir);
 	g_free(options->proc_root);
+	g_free(options->sweep);
 }
 
 /*
@@ -175,6 +189,7 @@ static int run(const struct options *options)
 		.server_uid = (uid_t)options->server_uid,
 		.fixed.value[SETTING_SAMPLE_INTERVAL_MS] = (uint64_t)options->interval_ms,
 		.fixed.value[SETTING_FRESHNESS_MS] = (uint64_t)options->freshness_ms,
+		.sweep = options->sweep ? find_sweep(options->sweep) : -1,
 	};
 	r = loop_run(&loop);
 	board_unmap(board);

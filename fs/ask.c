@@ -29,16 +29,23 @@ static int answer_error(const struct control_reply *reply, struct err *err)
 int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
 	struct control_measured *ret)
 {
+	return ask_measure_within(
+		view, process->stat.pid, process->stat.start_ticks, caller, MEASURE_MS, ret);
+}
+
+int ask_measure_within(struct view *view, uint32_t pid, uint64_t start_ticks, const struct caller *caller,
+	int timeout_ms, struct control_measured *ret)
+{
 	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
 	struct control_ask ask = {
 		.op = CONTROL_OP_MEASURE,
 		.uid = caller->uid,
 		.tgid = (uint32_t)caller->pid,
-		.pid = process->stat.pid,
-		.start_ticks = process->stat.start_ticks,
+		.pid = pid,
+		.start_ticks = start_ticks,
 		.idempotent = true,
 	};
-	int r = control_client_call(view->control, &ask, &reply, MEASURE_MS, NULL);
+	int r = control_client_call(view->control, &ask, &reply, timeout_ms, NULL);
 
 	if (!r)
 		r = answer_error(&reply, NULL);
@@ -49,20 +56,56 @@ int ask_measure(struct view *view, const struct process *process, const struct c
 	return r;
 }
 
-int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
-	size_t len, const atomic_bool *cancelled, struct err *err)
+struct gathering {
+	struct buf *out;
+	size_t before; /* bytes that out had */
+};
+
+/* Begins again after a lost connection. */
+static int gather(void *ctx, const void *bytes, size_t len, uint64_t offset, uint64_t total)
+{
+	struct gathering *gathering = ctx;
+
+	if (!offset)
+		gathering->out->len = gathering->before;
+	if (!offset && !buf_reserve(gathering->out, total))
+		return -ENOMEM;
+	buf_put(gathering->out, bytes, len);
+	return buf_error(gathering->out);
+}
+
+int ask_file(struct view *view, const struct process *process, const char *name, const struct caller *caller,
+	struct buf *out)
 {
 	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
+	struct gathering gathering = { out, out->len };
 	struct control_ask ask = {
-		.op = op,
+		.op = CONTROL_OP_FILE,
 		.uid = caller->uid,
 		.tgid = (uint32_t)caller->pid,
-		.payload = { text, len },
+		.pid = process->stat.pid,
+		.start_ticks = process->stat.start_ticks,
+		.payload = { name, strlen(name) },
+		.idempotent = true,
+		.visit = gather,
+		.visit_ctx = &gathering,
 	};
+	int r = control_client_call(view->control, &ask, &reply, MEASURE_MS, NULL);
 
-	if (len > CONTROL_PAYLOAD_MAX)
-		return err_set(err, EFBIG, "a write takes at most %d bytes", CONTROL_PAYLOAD_MAX);
-	switch (control_client_call(view->control, &ask, &reply, WRITE_MS, cancelled)) {
+	if (!r)
+		r = answer_error(&reply, NULL);
+	if (r)
+		out->len = gathering.before;
+	return r;
+}
+
+/* Of what is to change something. */
+static int call_once(
+	struct view *view, const struct control_ask *ask, const atomic_bool *cancelled, struct err *err)
+{
+	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
+
+	switch (control_client_call(view->control, ask, &reply, WRITE_MS, cancelled)) {
 	case 0:
 		return answer_error(&reply, err);
 	case -ECONNREFUSED:
@@ -74,4 +117,33 @@ int ask_write(struct view *view, enum control_op op, const struct caller *caller
 		return err_set(
 			err, ETIMEDOUT, "no answer from the collector: read back whether it was applied");
 	}
+}
+
+int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
+	size_t len, const atomic_bool *cancelled, struct err *err)
+{
+	const struct control_ask ask = {
+		.op = op,
+		.uid = caller->uid,
+		.tgid = (uint32_t)caller->pid,
+		.payload = { text, len },
+	};
+
+	if (len > CONTROL_PAYLOAD_MAX)
+		return err_set(err, EFBIG, "a write takes at most %d bytes", CONTROL_PAYLOAD_MAX);
+	return call_once(view, &ask, cancelled, err);
+}
+
+int ask_act(struct view *view, enum control_op op, const struct process *process, const struct caller *caller,
+	const atomic_bool *cancelled, struct err *err)
+{
+	const struct control_ask ask = {
+		.op = op,
+		.uid = caller->uid,
+		.tgid = (uint32_t)caller->pid,
+		.pid = process->stat.pid,
+		.start_ticks = process->stat.start_ticks,
+	};
+
+	return call_once(view, &ask, cancelled, err);
 }

@@ -10,9 +10,25 @@
 int ask_measure(struct view *view, const struct process *process, const struct caller *caller,
 	struct control_measured *ret);
 
+/* The same of the process that has the pid and started then, within timeout_ms. */
+int ask_measure_within(struct view *view, uint32_t pid, uint64_t start_ticks, const struct caller *caller,
+	int timeout_ms, struct control_measured *ret);
+
+/*
+ * Appends what a file of a process brings the caller: the collector reads it with the caller's rights. name
+ * is one of those that the collector knows (collector/pid_files.c). 0, -ESRCH, -ENODATA, -EACCES, -EFBIG,
+ * -ECONNREFUSED, -ETIMEDOUT.
+ */
+int ask_file(struct view *view, const struct process *process, const char *name, const struct caller *caller,
+	struct buf *out);
+
 /*
  * Hands a write to the collector, which applies it whole or not at all. 0, or -errno with the reason: that of
  * the collector, or -ECONNREFUSED where none runs, -ETIMEDOUT where it is not known whether it was applied.
  */
 int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
 	size_t len, const atomic_bool *cancelled, struct err *err);
+
+/* Has something done to a process, the same way. */
+int ask_act(struct view *view, enum control_op op, const struct process *process, const struct caller *caller,
+	const atomic_bool *cancelled, struct err *err);

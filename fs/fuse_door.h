@@ -36,6 +36,7 @@ struct door_request {
 	uint64_t unique;      /* without the mark of a request sent again */
 	uint64_t poll_handle; /* of a POLL */
 	bool again;           /* the kernel sends it again, since its server died */
+	bool for_pages;       /* a READ that fills pages, for mmap or splice, instead of a reader's memory */
 };
 
 struct door {
@@ -98,6 +99,12 @@ struct caller door_reader(fuse_req_t req, const struct place *place);
  * -errno. */
 int door_attr(
 	struct door *door, fuse_req_t req, const struct place *place, struct stat *ret, double *ret_timeout);
+
+/*
+ * Whether the place's present owner lets the caller read it; the kernel's own check may rest on an earlier
+ * one.
+ */
+bool door_may_read(struct door *door, const struct caller *caller, const struct place *place);
 
 /* Refuses the request with errno and reason, which is kept for `errors` and `why`. */
 void door_refuse(fuse_req_t req, const struct place *place, const char *name, const char *written, size_t len,

@@ -64,7 +64,7 @@ static void read_number(fuse_req_t req, const struct place *place, size_t size, 
 		job = malloc(sizeof(*job));
 		if (job) {
 			*job = (struct read_job) { req, *place, size, offset };
-			if (!parking_submit(doors->parking, run_read, job))
+			if (!parking_submit(doors->parking, PARKING_BRIEF, run_read, job))
 				return;
 			free(job);
 		}
@@ -89,6 +89,9 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 			streams_read(doors->streams, req, slot, size, fi->flags & O_NONBLOCK);
 		else
 			fuse_reply_err(req, ESTALE);
+	} else if (tree_node(doors->tree, &place)->guarded && door_current(doors)->for_pages) {
+		/* What programs take for "read it, then". */
+		fuse_reply_err(req, EINVAL);
 	} else {
 		const char *bytes;
 		size_t len;
@@ -100,36 +103,20 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	}
 }
 
-/* Whether the present owner of the place lets the caller read it: the kernel's own check may rest on an
- * earlier one. */
-static bool may_read(struct door *door, fuse_req_t req, const struct place *place)
-{
-	struct caller caller = door_caller(req);
-	struct stat st;
-	double timeout;
-
-	const struct node *node = tree_node(door->doors->tree, place);
-	if (node->per_user && caller.uid && caller.uid != place->start_ticks)
-		return false;
-	if (node->mode & S_IROTH || !caller.uid)
-		return true;
-	return !door_attr(door, NULL, place, &st, &timeout) && st.st_uid == caller.uid;
-}
-
 static int open_snapshot(fuse_req_t req, const struct place *place, uint64_t *ret_handle)
 {
 	struct door *door = door_of(req);
 	struct doors *doors = door->doors;
 	const struct node *node = tree_node(doors->tree, place);
 	const struct door_request *current = door_current(doors);
-	struct caller caller = door_reader(req, place);
+	struct caller asker = door_caller(req), caller = door_reader(req, place);
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	uint64_t id = tree_id(place);
 	int r = 0;
 
 	if (current->again && opens_find_request(doors->opens, current->unique, id, ret_handle))
 		return 0;
-	if (!may_read(door, req, place))
+	if (!door_may_read(door, &asker, place))
 		return -EACCES;
 	if (node->class == NODE_TABLE) {
 		r = node->render(doors->view, place, &caller, &text);
@@ -139,8 +126,7 @@ static int open_snapshot(fuse_req_t req, const struct place *place, uint64_t *re
 			buf_clear(&text);
 	}
 	/* What went wrong is for read(2) to bring: open(2) does not fail. */
-	r = opens_add(
-		doors->opens, current->unique, id, door_caller(req).uid, text.data, text.len, -r, ret_handle);
+	r = opens_add(doors->opens, current->unique, id, asker.uid, text.data, text.len, -r, ret_handle);
 	if (!r)
 		opens_remember_length(doors->opens, id, text.len);
 	return r;
@@ -271,7 +257,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t l
 	*job = (struct write_job) { .req = req, .place = place, .len = len };
 	memcpy(job->text, bytes, len);
 	fuse_req_interrupt_func(req, cancel_write, job);
-	if (parking_submit(doors->parking, run_write, job)) {
+	if (parking_submit(doors->parking, door_caller(req).uid, run_write, job)) {
 		fuse_req_interrupt_func(req, NULL, NULL);
 		free(job);
 		err_set(&err, EAGAIN, "too many writes are waiting");

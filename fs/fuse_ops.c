@@ -72,9 +72,15 @@ static int read_link(struct door *door, fuse_req_t req, const struct place *plac
 
 /* The length of a table as last opened; one never opened is rendered to learn it, for a size of 0 reads as
  * empty. */
-static int64_t table_length(struct doors *doors, fuse_req_t req, const struct place *place)
+static int64_t table_length(struct door *door, fuse_req_t req, const struct place *place)
 {
+	struct doors *doors = door->doors;
 	const struct node *node = tree_node(doors->tree, place);
+	struct caller asker = req ? door_caller(req) : (struct caller) { 0 };
+
+	/* Not even how much there is to read, to whom it is not for. */
+	if (req && node->guarded && !door_may_read(door, &asker, place))
+		return 0;
 	int64_t len = opens_last_length(doors->opens, tree_id(place));
 
 	if (len < 0 && node->class == NODE_TABLE && req) {
@@ -86,14 +92,18 @@ static int64_t table_length(struct doors *doors, fuse_req_t req, const struct pl
 	return len < 0 ? 0 : len;
 }
 
-/* The owner of everything below a process is whom /proc shows. 0 or -ESRCH. */
+/*
+ * The owner of a process's directory is whom /proc shows, and so is that of what is below, which is root
+ * where the process may not be dumped. 0 or -ESRCH.
+ */
 static int set_process_owner(struct doors *doors, const struct place *place, struct stat *st)
 {
-	char pid[NUM_TEXT_MAX];
+	bool below = !S_ISDIR(st->st_mode);
+	char path[NUM_TEXT_MAX + sizeof("/stat")];
 	struct stat proc;
 
-	pid[num_format_u64(pid, place->pid)] = 0;
-	if (fstatat(doors->view->root.proc, pid, &proc, AT_SYMLINK_NOFOLLOW))
+	strcpy(path + num_format_u64(path, place->pid), below ? "/stat" : "");
+	if (fstatat(doors->view->root.proc, path, &proc, AT_SYMLINK_NOFOLLOW))
 		return -ESRCH;
 	st->st_uid = proc.st_uid;
 	st->st_gid = proc.st_gid;
@@ -154,7 +164,7 @@ int door_attr(
 			*ret_timeout = attr.timeout_ms / 1000.0;
 	} else {
 		st.st_mode |= node->mode;
-		st.st_size = table_length(doors, req, place);
+		st.st_size = table_length(door, req, place);
 		set_time(&st, clock_realtime_ns());
 		*ret_timeout = 0;
 	}
@@ -167,6 +177,19 @@ int door_attr(
 static bool is_process_dir(const struct door *door, const struct place *place)
 {
 	return door->kind != DOOR_LIVE && tree_node(door->doors->tree, place)->list == &process_list;
+}
+
+bool door_may_read(struct door *door, const struct caller *caller, const struct place *place)
+{
+	const struct node *node = tree_node(door->doors->tree, place);
+	struct stat st;
+	double timeout;
+
+	if (node->per_user && caller->uid && caller->uid != place->start_ticks)
+		return false;
+	if ((node->mode & S_IROTH && !node->guarded) || !caller->uid)
+		return true;
+	return !door_attr(door, NULL, place, &st, &timeout) && st.st_uid == caller->uid;
 }
 
 static double entry_timeout(const struct door *door, const struct place *place)

@@ -40,6 +40,11 @@ static void look_at(const struct fuse_buf *buf, struct door_request *request)
 		return;
 	request->unique = head->unique & ~UNIQUE_RESEND;
 	request->again = head->unique & UNIQUE_RESEND;
+	/* Only what goes to a reader's memory is asked for in the name of a file's user. */
+	if (head->opcode == FUSE_READ && buf->size >= sizeof(*head) + sizeof(struct fuse_read_in)) {
+		const struct fuse_read_in *read = (const void *)(head + 1);
+		request->for_pages = !(read->read_flags & FUSE_READ_LOCKOWNER);
+	}
 	if (head->opcode == FUSE_POLL && buf->size >= sizeof(*head) + sizeof(struct fuse_poll_in)) {
 		const struct fuse_poll_in *poll = (const void *)(head + 1);
 		request->poll_handle = poll->kh;

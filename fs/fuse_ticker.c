@@ -19,15 +19,18 @@ enum {
 	REPEATS = 4,           /* of an invalidation that raced with a request */
 	EVENTS_A_TICK = 20000, /* so that a storm of forks does not keep numbers waiting */
 	RECENT_MAX = 4096, /* deaths told of once more: an answer under way may have brought the name back */
+	LISTS_MAX = 16,
 	OWN_LISTING_NS = 1000000000,
 	SILENT_NS = 2000000000,
 };
 
 struct ticker {
 	struct doors *doors;
-	struct place node_dir;  /* nodes/NODE, whose children are pids */
-	struct place names_dir; /* nodes/NODE/by-name */
+	struct place node_dir; /* nodes/NODE, whose children are pids */
 	uint16_t process_row;
+	/* Directories like nodes/NODE/by-name, whose entries expire by themselves, but not the listing. */
+	struct place expiring_dir[LISTS_MAX];
+	size_t n_expiring;
 	size_t n_recent;
 	uint32_t recent[RECENT_MAX];
 	struct proc_pids before, now; /* our own listings, while no collector makes any */
@@ -53,7 +56,8 @@ static void invalidate_pid(struct ticker *ticker, uint32_t pid)
 static void invalidate_listing(struct ticker *ticker)
 {
 	invalidate_inode(ticker, tree_id(&ticker->node_dir));
-	invalidate_inode(ticker, tree_id(&ticker->names_dir));
+	for (size_t i = 0; i < ticker->n_expiring; i++)
+		invalidate_inode(ticker, tree_id(&ticker->expiring_dir[i]));
 }
 
 static void invalidate_warm(struct ticker *ticker)
@@ -118,7 +122,7 @@ static void follow_board(struct ticker *ticker)
 		if (event.kind == BOARD_BIRTH || event.kind == BOARD_DEATH) {
 			invalidate_pid(ticker, event.pid);
 			remember(ticker, event.pid);
-		} else {
+		} else if (event.kind != BOARD_CGROUP) {
 			invalidate_owner(ticker, &event);
 		}
 		changed = true;
@@ -201,23 +205,25 @@ static void *tick(void *ctx)
 	return NULL;
 }
 
-/* The places whose listings change with births and deaths; false where the tree has no such rows. */
+/* The places whose listings change with births and deaths; false where the tree has no processes, or too many
+ * others. */
 static bool find_places(struct ticker *ticker)
 {
 	const struct tree *tree = ticker->doors->tree;
 
 	for (uint16_t row = 1; row < tree->n; row++) {
 		const struct node *node = tree->row[row].node;
+		const struct place dir = { .row = tree->row[row].parent, .name = PLACE_NO_NAME };
 		if (node->list == &process_list) {
 			ticker->process_row = row;
-			ticker->node_dir =
-				(struct place) { .row = tree->row[row].parent, .name = PLACE_NO_NAME };
-		} else if (node->list == &name_list) {
-			ticker->names_dir =
-				(struct place) { .row = tree->row[row].parent, .name = PLACE_NO_NAME };
+			ticker->node_dir = dir;
+		} else if (node->list && node->list->entry_timeout_ms) {
+			if (ticker->n_expiring == LISTS_MAX)
+				return false;
+			ticker->expiring_dir[ticker->n_expiring++] = dir;
 		}
 	}
-	return ticker->process_row && ticker->names_dir.row;
+	return ticker->process_row;
 }
 
 int ticker_new(struct doors *doors, struct ticker **ret)

@@ -19,7 +19,7 @@ enum {
 	KEEP_SMALL_SETS = 8192,
 	KEEP_SMALL_BYTES = 88,
 	KEEP_LARGE_SETS = 512,
-	KEEP_LARGE_BYTES = 4096,
+	KEEP_LARGE_BYTES = 16384, /* a number is a page, but the kernel's vmstat may be two */
 	KEEP_WAYS = 8,
 	KEEP_OPENS = 4096,
 	KEEP_REFUSALS = 128, /* a power of two */

@@ -124,5 +124,11 @@ struct node {
 	/* Its content is for who asks: each user has a file of their own, for what is spliced or mapped comes
 	 * from pages that all who opened a file share. */
 	bool per_user;
+	/*
+	 * Below a process, and for its owner and root alone, whatever the mode says: who that is, is asked
+	 * anew at each open, for a process may have become another's. It can be read by read(2) only: pages
+	 * that mmap and splice bring are those of all who opened the file.
+	 */
+	bool guarded;
 	unsigned arg; /* for handlers that serve several rows: a metric's id */
 };

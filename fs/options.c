@@ -22,7 +22,8 @@ static const struct option_row {
 	enum kind kind;
 	size_t offset;
 	unsigned min, max;
-	const char *doc; /* NULL: between the supervisor and serve */
+	const char *doc;   /* NULL: between the supervisor and serve */
+	const char *words; /* of a TEXT: all it may be, `word|word`; NULL: anything */
 } rows[] = {
 	{ "node", TEXT, offsetof(struct options, node), 0, 0,
 		"name of this node in the mount (the host name)" },
@@ -40,6 +41,8 @@ static const struct option_row {
 		"time between two sweeps; fixes sample_interval_ms (1000)" },
 	{ "log_level", NUMBER, offsetof(struct options, log_level), 0, 3,
 		"0 errors, 1 warnings, 2 information, 3 debugging (1)" },
+	{ "sweep", TEXT, offsetof(struct options, sweep), 0, 0,
+		"portable or bpf, how processes are asked (bpf where it works)", "portable|bpf" },
 	{ "dir", TEXT, offsetof(struct options, dir), 0, 0, NULL },
 	{ "host", TEXT, offsetof(struct options, host), 0, 0, NULL },
 	{ "owner_uid", NUMBER, offsetof(struct options, owner_uid), 0, UINT_MAX, NULL },
@@ -57,6 +60,18 @@ static bool is_text(const struct option_row *row)
 static void *member(const struct options *options, const struct option_row *row)
 {
 	return (char *)(uintptr_t)options + row->offset;
+}
+
+static bool is_word_of(const char *words, const char *value)
+{
+	size_t n = strcspn(words, "|");
+	while (strlen(value) != n || memcmp(words, value, n)) {
+		if (!words[n])
+			return false;
+		words += n + 1;
+		n = strcspn(words, "|");
+	}
+	return true;
 }
 
 static int set_row(struct options *options, const struct option_row *row, const char *value, struct err *err)
@@ -83,6 +98,8 @@ static int set_row(struct options *options, const struct option_row *row, const 
 	}
 	if (!value || !*value)
 		return err_set(err, EINVAL, "option %s takes a value", row->name);
+	if (row->words && !is_word_of(row->words, value))
+		return err_set(err, EINVAL, "option %s takes %s", row->name, row->words);
 	char *copy = strdup(value), **text = member(options, row);
 	if (!copy)
 		return err_set(err, ENOMEM, "no memory");

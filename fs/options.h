@@ -17,6 +17,7 @@ struct options {
 	char *host;   /* host name */
 	char *id;     /* uuid of the node */
 	char *source; /* what the mount is called in the kernel's list; NULL: as the node */
+	char *sweep;  /* NULL: what the collector finds best; or the name of a sweep */
 	bool single;
 	unsigned freshness_ms;         /* 0: the node's setting */
 	unsigned interval_ms;          /* 0: the node's setting */

@@ -6,7 +6,7 @@
 #include "schema/base/num.h"
 #include "schema/board.h"
 
-enum { VALUE_COLUMNS = 20 };
+enum { VALUE_COLUMNS = 20, NAME_BYTES = 255 /* NAME_MAX */, CUT_BYTES = 9 };
 
 void render_time(struct buf *out, int64_t epoch_ns)
 {
@@ -17,6 +17,29 @@ void render_time(struct buf *out, int64_t epoch_ns)
 void render_age(struct buf *out, int64_t age_ns)
 {
 	render_time(out, age_ns > 0 ? age_ns : 0);
+}
+
+void render_directory_name(struct buf *out, struct span name)
+{
+	bool dots = span_equals(name, ".") || span_equals(name, "..");
+	size_t begin = out->len, fits = begin;
+	uint32_t hash = UINT32_C(2166136261);
+
+	if (!name.n)
+		buf_puts(out, "\\000");
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] == '/' || dots)
+			buf_printf(out, "\\%03o", (unsigned char)name.p[i]);
+		else
+			buf_put_escaped(out, name.p + i, 1);
+		if (out->len - begin <= NAME_BYTES - CUT_BYTES)
+			fits = out->len;
+		hash = (hash ^ (unsigned char)name.p[i]) * UINT32_C(16777619);
+	}
+	if (out->len - begin <= NAME_BYTES)
+		return;
+	out->len = fits;
+	buf_printf(out, "~%08x", hash);
 }
 
 void render_key(struct buf *out, const char *key, const char *value, size_t len)

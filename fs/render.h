@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "schema/base/buf.h"
+#include "schema/base/kv.h"
 #include "schema/metrics.h"
 
 /* "1763712345.123": epoch seconds with three decimals. */
@@ -13,6 +14,12 @@ void render_time(struct buf *out, int64_t epoch_ns);
 
 /* Seconds with three decimals of an age; never negative. */
 void render_age(struct buf *out, int64_t age_ns);
+
+/*
+ * What somebody chose, as the name of a directory: escaped, and nothing that a path would take otherwise.
+ * What would be longer than a name can be is cut, and ends in `~` and eight digits that tell it from others.
+ */
+void render_directory_name(struct buf *out, struct span name);
 
 /* `key value`, the value right-aligned in 20 columns so that the file's size stays constant. */
 void render_key(struct buf *out, const char *key, const char *value, size_t len);

@@ -13,6 +13,7 @@
 
 #include "fs/control_client.h"
 #include "fs/fuse.h"
+#include "fs/groups.h"
 #include "fs/keep.h"
 #include "fs/names.h"
 #include "fs/nodes/nodes.h"
@@ -106,12 +107,14 @@ static int init_view(struct serve *serve)
 	pthread_mutex_init(&view->store_lock, NULL);
 	pthread_mutex_init(&view->pids_lock, NULL);
 	if ((r = proc_root_init(&view->root, options->proc)) || (r = names_new(serve->keep, &view->names)) ||
-		(r = refusals_new(serve->keep, &view->refusals)) || (r = groups_new(&view->groups)) ||
+		(r = refusals_new(serve->keep, &view->refusals)) ||
+		(r = groups_new(&view->root, view->board, view->names, &view->groups)) ||
 		(r = ended_names_new(&view->ended_names)) ||
 		(r = control_client_new(serve->socket_path, &view->control)))
 		return r;
 	view->boot_ns = find_boot_ns(&view->root);
 	view->pid_max = find_pid_max(&view->root);
+	cgroup_mounts_find(&view->cgroup_mounts, &view->root);
 	return 0;
 }
 

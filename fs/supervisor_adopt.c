@@ -150,8 +150,8 @@ static void put_mount_key(const struct options *options, struct buf *out)
 
 static void put_collector_key(const struct options *options, struct buf *out)
 {
-	buf_printf(out, "%s %s %u %u", options->state, options->proc, options->interval_ms,
-		options->freshness_ms);
+	buf_printf(out, "%s %s %u %u %s", options->state, options->proc, options->interval_ms,
+		options->freshness_ms, options->sweep ? options->sweep : "any");
 }
 
 /*

@@ -179,6 +179,10 @@ int child_start_collector(struct supervisor *supervisor)
 		argv[n++] = (char *)(uintptr_t) "--freshness-ms";
 		argv[n++] = freshness;
 	}
+	if (options->sweep) {
+		argv[n++] = (char *)(uintptr_t) "--sweep";
+		argv[n++] = options->sweep;
+	}
 	argv[n] = NULL;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
 		return -errno;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "fs/cgroup_files.h"
 #include "fs/node.h"
 #include "fs/tree.h"
 #include "schema/base/cleanup.h"
@@ -41,9 +42,10 @@ struct view {
 	uint32_t pid_max;
 	int64_t boot_ns; /* epoch time of the boot: start times count from it */
 
-	pthread_mutex_t store_lock;      /* of store */
-	struct store *store;             /* NULL until first asked, and while there is none */
-	struct groups *groups;           /* of nodes/groups.c */
+	pthread_mutex_t store_lock; /* of store */
+	struct store *store;        /* NULL until first asked, and while there is none */
+	struct groups *groups;
+	struct cgroup_mounts cgroup_mounts;
 	struct ended_names *ended_names; /* of nodes/ended.c */
 	pthread_mutex_t pids_lock;       /* of pids, the listing of /proc while no collector lists for us */
 	struct proc_pids pids;

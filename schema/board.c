@@ -29,7 +29,8 @@ static uint64_t layout(void)
 	const uint64_t parts[] = { BOARD_VERSION, sizeof(struct board_memory), sizeof(struct board_process),
 		sizeof(struct board_system), sizeof(struct board_health), sizeof(struct settings),
 		sizeof(struct board_news), sizeof(struct note_text), sizeof(struct board_firing),
-		N_PROCESS_METRICS, N_SYSTEM_METRICS, N_PROCESS_RATES, N_SYSTEM_RATES, N_WINDOWS };
+		sizeof(struct board_cgroup), N_PROCESS_METRICS, N_SYSTEM_METRICS, N_PROCESS_RATES,
+		N_SYSTEM_RATES, N_WINDOWS };
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		hash = (hash ^ parts[i]) * UINT64_C(0x100000001b3);
@@ -164,6 +165,13 @@ void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns)
 			(uint64_t)sampled_ns, memory_order_release);
 }
 
+void board_prefetch_process(const struct board *board, uint32_t pid)
+{
+	if (pid < BOARD_PIDS)
+		__builtin_prefetch(
+			&board->memory->slot[pid].word[offsetof(struct board_process, sampled_ns) / 8], 1);
+}
+
 void board_clear_process(struct board *board, uint32_t pid)
 {
 	if (pid >= BOARD_PIDS)
@@ -177,6 +185,24 @@ void board_clear_process(struct board *board, uint32_t pid)
 	uint64_t odd = board_write_begin(&slot->number);
 	atomic_store_explicit(&slot->word[0], 0, memory_order_release);
 	board_write_end(&slot->number, odd);
+}
+
+void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup)
+{
+	struct board_memory *memory = board->memory;
+	uint32_t at = (uint32_t)(cgroup->id % BOARD_CGROUPS);
+	struct board_cgroup_slot *slot = &memory->cgroup[at];
+
+	/* Up to the end of the path: most are far shorter than their slot. */
+	record_store(
+		&slot->number, slot->word, cgroup, offsetof(struct board_cgroup, path) + cgroup->len + 1);
+	if (at >= atomic_load_explicit(&memory->cgroup_slots, memory_order_relaxed))
+		atomic_store_explicit(&memory->cgroup_slots, at + 1, memory_order_release);
+}
+
+void board_clear_cgroup(struct board *board, uint64_t id)
+{
+	board_write_cgroup(board, &(const struct board_cgroup) { .id = id });
 }
 
 void board_write_system(struct board *board, const struct board_system *system)

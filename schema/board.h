@@ -26,6 +26,8 @@ enum {
 	BOARD_COMM = 16,                         /* TASK_COMM_LEN, with its NUL */
 	BOARD_NEWS_SUBJECT = 9 + 4 * BOARD_COMM, /* "by-name/" and an escaped comm, with a NUL */
 	BOARD_FIRING = 4096,
+	BOARD_CGROUPS = 65536, /* units that processes are in at a time */
+	BOARD_CGROUP_PATH = 1000,
 	BOARD_READ_TRIES = 64,
 };
 
@@ -36,6 +38,7 @@ enum board_event_kind {
 	BOARD_COMM_CHANGE,
 	BOARD_OWNER, /* uid or gid changed */
 	BOARD_DEATH,
+	BOARD_CGROUP, /* found in another unit than before */
 };
 
 struct board_event {
@@ -91,6 +94,18 @@ struct board_process {
 	int64_t measured_ns; /* epoch: when pss, uss, dirty were measured; 0 never */
 	struct process_values values;
 	int64_t rate[N_PROCESS_RATES][N_WINDOWS];
+	uint64_t cgroup; /* for board_read_cgroup; 0: in no unit, or not known yet */
+};
+
+/*
+ * The cgroup of a unit that processes are in. Its id is never used again for another one: id % BOARD_CGROUPS
+ * is its slot on the board.
+ */
+struct board_cgroup {
+	uint64_t id;
+	uint32_t hierarchies;         /* of enum cgroup_hierarchy: where path is a cgroup */
+	uint32_t len;                 /* of path, below BOARD_CGROUP_PATH */
+	char path[BOARD_CGROUP_PATH]; /* NUL-terminated: "/system.slice/sshd.service", cut behind the unit */
 };
 
 struct board_system {
@@ -113,7 +128,10 @@ struct board_health {
 	uint32_t history_state; /* enum board_history */
 	uint32_t births_from;   /* enum board_births: proc connector, or the sweep alone */
 	uint64_t boot_ns;       /* epoch of the boot, as start_ns is computed from */
+	uint32_t sweep;         /* enum board_sweep */
 };
+enum board_sweep { BOARD_SWEEP_PORTABLE, BOARD_SWEEP_BPF, N_BOARD_SWEEPS };
+extern const char *const board_sweep_name[N_BOARD_SWEEPS];
 enum board_history { BOARD_HISTORY_ABSENT, BOARD_HISTORY_OK, BOARD_HISTORY_FULL, BOARD_HISTORY_READ_ONLY };
 enum board_births { BOARD_BIRTHS_SWEEP, BOARD_BIRTHS_CONNECTOR };
 
@@ -149,7 +167,13 @@ void board_take_over(struct board *board, struct board_health *ret_health);
 void board_write_process(struct board *board, const struct board_process *process);
 /* A process on the board was found unchanged: only the time of its sample is new. One store. */
 void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns);
+/* A hint that one of the two is about to be written. */
+void board_prefetch_process(const struct board *board, uint32_t pid);
 void board_clear_process(struct board *board, uint32_t pid);
+/* Writes the slot of cgroup->id, whatever was in it; board_clear_cgroup empties it and keeps the id in sight.
+ */
+void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup);
+void board_clear_cgroup(struct board *board, uint64_t id);
 void board_write_system(struct board *board, const struct board_system *system);
 void board_write_health(struct board *board, const struct board_health *health);
 void board_push_event(struct board *board, struct board_event event);
@@ -166,6 +190,10 @@ void board_push_news(struct board *board, struct board_news *news);
 /* --- Reading: never blocks, never fails for long --- */
 enum board_outcome { BOARD_FOUND = 0, BOARD_ABSENT = 1, BOARD_BUSY = 2 };
 enum board_outcome board_read_process(const struct board *board, uint32_t pid, struct board_process *ret);
+enum board_outcome board_read_cgroup(const struct board *board, uint64_t id, struct board_cgroup *ret);
+/* What is in a slot below board_cgroup_slots(); of an empty one the id that it had, and len 0. */
+enum board_outcome board_read_cgroup_slot(const struct board *board, uint32_t slot, struct board_cgroup *ret);
+uint32_t board_cgroup_slots(const struct board *board); /* that were ever used */
 enum board_outcome board_read_system(const struct board *board, struct board_system *ret);
 enum board_outcome board_read_health(const struct board *board, struct board_health *ret);
 

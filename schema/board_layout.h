@@ -19,7 +19,7 @@
 typedef _Atomic uint64_t board_word;
 
 enum {
-	BOARD_VERSION = 2, /* of the meaning of the records; their sizes are checked beside it */
+	BOARD_VERSION = 3, /* of the meaning of the records; their sizes are checked beside it */
 	BOARD_PROCESS_WORDS = (sizeof(struct board_process) + 7) / 8,
 	BOARD_SYSTEM_WORDS = (sizeof(struct board_system) + 7) / 8,
 	BOARD_HEALTH_WORDS = (sizeof(struct board_health) + 7) / 8,
@@ -27,6 +27,7 @@ enum {
 	BOARD_NOTE_WORDS = (sizeof(struct note_text) + 7) / 8,
 	BOARD_FIRING_WORDS = (sizeof(struct board_firing) + 7) / 8,
 	BOARD_NEWS_WORDS = (sizeof(struct board_news) + 7) / 8,
+	BOARD_CGROUP_WORDS = (sizeof(struct board_cgroup) + 7) / 8,
 	BOARD_BITMAP_WORDS = BOARD_PIDS / 64,
 };
 
@@ -34,6 +35,11 @@ struct board_slot {
 	board_word number; /* odd: being written; 0: never was */
 	board_word word[BOARD_PROCESS_WORDS];
 } __attribute__((aligned(64)));
+
+struct board_cgroup_slot {
+	board_word number;
+	board_word word[BOARD_CGROUP_WORDS];
+} __attribute__((aligned(1024))); /* on one page */
 
 /* An entry is whole while its number is the one that is asked for. */
 struct board_event_entry {
@@ -63,6 +69,8 @@ struct board_memory {
 	board_word live[BOARD_BITMAP_WORDS];
 	struct board_event_entry event[BOARD_RING];
 	struct board_news_entry news[BOARD_NEWS];
+	board_word cgroup_slots; /* that were ever used */
+	struct board_cgroup_slot cgroup[BOARD_CGROUPS];
 	struct board_slot slot[BOARD_PIDS];
 };
 
@@ -73,6 +81,7 @@ struct board {
 _Static_assert((BOARD_RING & (BOARD_RING - 1)) == 0 && (BOARD_NEWS & (BOARD_NEWS - 1)) == 0,
 	"rings are powers of two");
 _Static_assert(offsetof(struct board_process, sampled_ns) % 8 == 0, "sampled_ns is a word of its own");
+_Static_assert(sizeof(struct board_slot) <= 384, "six cache lines a process");
 
 /* Writer: words[0..n) = the bytes of `from`, whose last word may be cut short. */
 static inline void board_words_store(board_word *words, const void *from, size_t size)

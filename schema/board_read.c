@@ -13,6 +13,11 @@
 #include "schema/board.h"
 #include "schema/board_layout.h"
 
+const char *const board_sweep_name[N_BOARD_SWEEPS] = {
+	[BOARD_SWEEP_PORTABLE] = "portable",
+	[BOARD_SWEEP_BPF] = "bpf",
+};
+
 const char *const board_news_kind_name[N_NEWS_KINDS] = { "start", "exit", "growth", "leak", "tier", "advice",
 	"alert", "node", "config", "dropped" };
 
@@ -60,6 +65,44 @@ enum board_outcome board_read_process(const struct board *board, uint32_t pid, s
 	return BOARD_FOUND;
 }
 
+uint32_t board_cgroup_slots(const struct board *board)
+{
+	uint64_t slots = atomic_load_explicit(&board->memory->cgroup_slots, memory_order_acquire);
+	return slots < BOARD_CGROUPS ? (uint32_t)slots : BOARD_CGROUPS;
+}
+
+enum board_outcome board_read_cgroup_slot(const struct board *board, uint32_t slot, struct board_cgroup *ret)
+{
+	/* To look at one that never was would make its page. */
+	if (slot >= board_cgroup_slots(board))
+		return BOARD_ABSENT;
+	const struct board_cgroup_slot *from = &board->memory->cgroup[slot];
+	struct board_cgroup cgroup;
+	enum board_outcome outcome = board_record_load(&cgroup, &from->number, from->word, sizeof(cgroup));
+	if (outcome != BOARD_FOUND)
+		return outcome;
+	if (cgroup.id % BOARD_CGROUPS != slot)
+		return BOARD_ABSENT;
+	if (cgroup.len >= BOARD_CGROUP_PATH)
+		cgroup.len = BOARD_CGROUP_PATH - 1;
+	cgroup.path[cgroup.len] = '\0';
+	*ret = cgroup;
+	return BOARD_FOUND;
+}
+
+enum board_outcome board_read_cgroup(const struct board *board, uint64_t id, struct board_cgroup *ret)
+{
+	struct board_cgroup cgroup;
+	enum board_outcome outcome =
+		id ? board_read_cgroup_slot(board, (uint32_t)(id % BOARD_CGROUPS), &cgroup) : BOARD_ABSENT;
+
+	if (outcome == BOARD_FOUND && (cgroup.id != id || !cgroup.len))
+		outcome = BOARD_ABSENT;
+	if (outcome == BOARD_FOUND)
+		*ret = cgroup;
+	return outcome;
+}
+
 enum board_outcome board_read_system(const struct board *board, struct board_system *ret)
 {
 	struct board_system system;
@@ -83,6 +126,8 @@ enum board_outcome board_read_health(const struct board *board, struct board_hea
 		health.history_state = BOARD_HISTORY_ABSENT;
 	if (health.births_from > BOARD_BIRTHS_CONNECTOR)
 		health.births_from = BOARD_BIRTHS_SWEEP;
+	if (health.sweep >= N_BOARD_SWEEPS)
+		health.sweep = BOARD_SWEEP_PORTABLE;
 	*ret = health;
 	return BOARD_FOUND;
 }
@@ -172,7 +217,8 @@ enum board_outcome board_read_event(const struct board *board, uint64_t seq, str
 		return BOARD_BUSY;
 
 	struct board_event event = { (uint32_t)(kind_pid >> 32), (uint32_t)kind_pid, start_ticks };
-	if (event.kind < BOARD_BIRTH || event.kind > BOARD_DEATH || event.pid == 0 || event.pid >= BOARD_PIDS)
+	if (event.kind < BOARD_BIRTH || event.kind > BOARD_CGROUP || event.pid == 0 ||
+		event.pid >= BOARD_PIDS)
 		return BOARD_BUSY;
 	*ret = event;
 	return BOARD_FOUND;

@@ -19,6 +19,9 @@ run  libsqlite3-dev   history
 run  uuid-dev         the id of a node
 run  libglib2.0-dev   options and key files
 run  libcap-dev       dropping privileges
+run  libbpf-dev       the sweep by BPF; memfs builds without it too
+run  bpftool          the same
+run  clang            the same; with libclang-rt-dev libFuzzer (soak)
 test libcmocka-dev    tests/unit
 test bats             tests/bats
 test bats-assert      tests/bats
@@ -32,7 +35,6 @@ test shellcheck       tests/lint/shell.sh
 test systemd          checking the unit, sysusers.d and tmpfiles.d (tests/bats/install.bats)
 test mandoc           checking the manual pages (tests/bats/install.bats)
 test zsh              completion (tests/bats/install.bats)
-soak clang            libFuzzer
 soak libclang-rt-dev  libFuzzer and the sanitizers of clang
 LIST
 }

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The sweep over all processes, listings, and what a tick tells history. */
+/* A tick: the sweep over all processes, listings, and what it tells history. */
 #include "collector/sample/sampler.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/sample/sweep.h"
 #include "collector/sample/system.h"
 #include "schema/base/clock.h"
 
-enum { ROUND_S = 9, STATUS_S = 60, CLOCK_EVERY = 64 };
 static const int64_t second_ns = 1000000000;
 
 static uint64_t metrics_of(enum metric_source source)
@@ -20,129 +19,6 @@ static uint64_t metrics_of(enum metric_source source)
 		if (process_metrics.rows[id].source == source)
 			bits |= UINT64_C(1) << id;
 	return bits;
-}
-
-static void note_gone(struct sampler *sampler, uint32_t pid)
-{
-	if (sampler->n_gone == sampler->cap_gone) {
-		size_t cap = sampler->cap_gone ? sampler->cap_gone * 2 : 256;
-		uint32_t *grown = reallocarray(sampler->gone, cap, sizeof(*grown));
-		if (!grown) { /* the next tick finds it again */
-			sampler->failures++;
-			return;
-		}
-		sampler->gone = grown;
-		sampler->cap_gone = cap;
-	}
-	sampler->gone[sampler->n_gone++] = pid;
-}
-
-/*
- * A process that no read finds. Where the kernel reports ends, its report may be a moment behind and says how
- * it ended: it has until the next tick.
- */
-static void note_ended(struct sampler *sampler, struct process *process)
-{
-	if (sampler->trusts_births && !process->exit_told && !process->missed)
-		process->missed = true;
-	else
-		note_gone(sampler, process->pid);
-}
-
-static void look(struct sampler *sampler, struct process *process, unsigned what)
-{
-	int r = sampler_look(sampler, process, what);
-	if (r == PROC_GONE)
-		note_ended(sampler, process);
-	else if (r < 0)
-		sampler->failures++;
-}
-
-static void bury_gone(struct sampler *sampler)
-{
-	for (size_t i = 0; i < sampler->n_gone; i++) {
-		uint32_t pid = sampler->gone[i];
-		struct process *process = process_find(&sampler->table, pid);
-		if (!process) /* noted twice */
-			continue;
-		sampler_bury(sampler, process, NULL);
-		if (sampler_adopt(sampler, pid) < 0)
-			sampler->failures++;
-	}
-	sampler->n_gone = 0;
-}
-
-/* Each process that has memory: its statm, and more only where that moved. The times of 64 are taken at once.
- */
-static void sweep(struct sampler *sampler)
-{
-	struct process_table *table = &sampler->table;
-	int64_t now_ns = 0, epoch_ns = 0;
-	char text[PROCESS_STATM_MAX];
-
-	for (size_t i = 0; i < table->n; i++) {
-		struct process *process = table->live[i];
-		/* Between two ticks they left the caches; while the kernel answers for this one the next
-		 * arrive. */
-		if (i + 1 < table->n) {
-			__builtin_prefetch(table->live[i + 1]);
-			__builtin_prefetch((const char *)table->live[i + 1] + 64);
-		}
-		if (i % CLOCK_EVERY == 0) {
-			now_ns = clock_monotonic_ns();
-			epoch_ns = clock_realtime_ns();
-		}
-		if (process->statm_fd < 0) {
-			if (!process->kernel_thread)
-				look(sampler, process, LOOK_STATM | LOOK_STAT);
-			else if (now_ns >= process->rates_due_ns || now_ns < process->watch_until_ns)
-				look(sampler, process, LOOK_STAT);
-			continue;
-		}
-		ssize_t n = pread(process->statm_fd, text, sizeof(text), 0);
-		if (n < 0 && errno == ESRCH) {
-			note_ended(sampler, process);
-			continue;
-		}
-		if (n != process->statm_len || n == PROCESS_STATM_MAX ||
-			memcmp(text, process->statm, (size_t)n) != 0) {
-			look(sampler, process, LOOK_ALL);
-		} else if (now_ns < process->watch_until_ns) {
-			look(sampler, process, LOOK_STAT);
-		} else if (now_ns >= process->rates_due_ns) {
-			look(sampler, process, 0);
-		} else {
-			process->sample_ns = now_ns;
-			board_touch_process(sampler->board, process->pid, epoch_ns);
-		}
-	}
-	bury_gone(sampler);
-}
-
-/* Gives their turn to as many processes as makes a whole round in ROUND_S, whatever the interval between
- * ticks. */
-static void turns(struct sampler *sampler)
-{
-	struct process_table *table = &sampler->table;
-	int64_t now_ns = clock_monotonic_ns();
-	int64_t elapsed_ns = now_ns - sampler->round_ns;
-	if (elapsed_ns > ROUND_S * second_ns)
-		elapsed_ns = ROUND_S * second_ns;
-	size_t due = (size_t)((double)table->n * (double)elapsed_ns / (double)(ROUND_S * second_ns));
-	if (due == 0 && table->n)
-		return; /* time gathers until it is worth one */
-	sampler->round_ns = now_ns;
-
-	for (size_t i = 0; i < due; i++) {
-		if (table->cursor >= table->n)
-			table->cursor = 0;
-		struct process *process = table->live[table->cursor++];
-		if (now_ns - process->status_ns >= STATUS_S * second_ns)
-			look(sampler, process, LOOK_ALL);
-		else if (now_ns - process->stat_ns >= second_ns)
-			look(sampler, process, LOOK_STAT);
-	}
-	bury_gone(sampler);
 }
 
 /* Brings the table to what /proc has. */
@@ -166,11 +42,11 @@ static int list(struct sampler *sampler)
 		if (process->listed == sampler->listing || process->missed)
 			continue;
 		if (process->kernel_thread) /* no sweep looks for it */
-			note_gone(sampler, process->pid);
+			sweep_note_gone(sampler, process->pid);
 		else
-			note_ended(sampler, process);
+			sweep_note_ended(sampler, process);
 	}
-	bury_gone(sampler);
+	sweep_bury_gone(sampler);
 	sampler->listed_ns = clock_monotonic_ns();
 	return 0;
 }
@@ -180,8 +56,14 @@ void sampler_tick(struct sampler *sampler)
 	int64_t now_ns = clock_monotonic_ns();
 	sampler_tell_starts(sampler);
 	sampler_sample_system(sampler);
-	sweep(sampler);
-	turns(sampler);
+	if (sampler->tasks) {
+		int r = sweep_tasks(sampler);
+		if (r == 0)
+			return;
+		sampler->tasks_error = r;
+		sampler_stop_tasks(sampler);
+	}
+	sweep_files(sampler);
 	if (!sampler->trusts_births || !sampler->listed_ns ||
 		now_ns - sampler->listed_ns >= SAMPLER_LIST_S * second_ns)
 		if (list(sampler) < 0)
@@ -275,6 +157,8 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 	(void)kmsg_open(&sampler->kmsg, root); /* without it nobody is said to have died of OOM */
 	int r = process_table_init(&sampler->table);
 	if (r == 0)
+		r = cgroups_init(&sampler->cgroups, board);
+	if (r == 0)
 		r = list(sampler);
 	if (r < 0) {
 		sampler_deinit(sampler);
@@ -287,12 +171,17 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 
 void sampler_deinit(struct sampler *sampler)
 {
+	sampler_stop_tasks(sampler);
 	process_table_deinit(&sampler->table);
+	cgroups_deinit(&sampler->cgroups);
 	proc_pids_deinit(&sampler->pids);
 	buf_deinit(&sampler->text);
-	free(sampler->gone);
-	free(sampler->fresh);
-	free(sampler->argless);
+	pid_list_deinit(&sampler->gone);
+	pid_list_deinit(&sampler->fresh);
+	pid_list_deinit(&sampler->unplaced);
+	pid_list_deinit(&sampler->newcomers);
+	pid_list_deinit(&sampler->work);
+	pid_list_deinit(&sampler->argless);
 	free(sampler->ended);
 	remains_deinit(&sampler->remains);
 	unseen_deinit(&sampler->unseen);

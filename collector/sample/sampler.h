@@ -4,10 +4,13 @@
  * sweeps; between ticks it is told of births, changes and deaths where the kernel reports them. All in one
  * thread.
  *
- * Cheapest first: the statm of every process that has memory, through a descriptor kept open; only where its
+ * Where the kernel has a task iterator for us, a sweep asks that one first (sweep.h). Else it is cheapest
+ * first: the statm of every process that has memory, through a descriptor kept open; only where its
  * text differs from the last one are status and stat read as well. Each process's stat is read every 10 s
- * anyway, for name, state and faults. A kept descriptor belongs to one process for ever: ESRCH from it means
- * death, and a pid used again cannot be taken for its predecessor.
+ * anyway, for name, state and faults. The cgroup, whose changes nobody reports, is read at the tick after
+ * birth, exec and a change of the name, for that is when processes are put where they belong, and else every
+ * SAMPLER_CGROUP_S to twice that, or where the task iterator saw the move. A kept descriptor belongs to one
+ * process for ever: ESRCH from it means death, and a pid used again cannot be taken for its predecessor.
  */
 #pragma once
 
@@ -19,21 +22,26 @@
 #include "collector/history.h"
 #include "collector/kmsg.h"
 #include "collector/remains.h"
+#include "collector/sample/cgroups.h"
+#include "collector/sample/pid_list.h"
 #include "collector/sample/table.h"
+#include "collector/sample/tasks.h"
 #include "collector/sample/unseen.h"
 #include "schema/base/buf.h"
 #include "schema/board.h"
 #include "schema/metrics.h"
+#include "schema/proc/pid_stat.h"
 #include "schema/proc/root.h"
 
-enum { SAMPLER_LIST_S = 5, SAMPLER_FD_SPARE = 128 };
+enum { SAMPLER_LIST_S = 5, SAMPLER_CGROUP_S = 10, SAMPLER_FD_SPARE = 128 };
 
 struct sampler {
 	const struct proc_root *root;
 	struct board *board;
 	struct process_table table;
 	struct proc_pids pids; /* scratch of a listing */
-	struct buf text;       /* scratch for a status that is longer than usual */
+	struct buf text;       /* scratch for a file that is longer than usual */
+	struct cgroups cgroups;
 	uint64_t page_bytes;
 	uint64_t ticks_per_second;
 	int64_t boot_ns;         /* epoch */
@@ -50,13 +58,16 @@ struct sampler {
 	struct rate_track system_track;
 	int64_t system_since_ns;
 	struct board_system system;
-	uint32_t *gone; /* scratch of a sweep */
-	size_t n_gone, cap_gone;
-	uint32_t *fresh; /* pids whose start is not in the news yet */
-	size_t n_fresh, cap_fresh;
-	uint32_t *argless; /* pids whose command line is new since it was last asked for */
-	size_t n_argless, cap_argless;
-	struct history_entry *ended; /* since the last tick given to history */
+	struct pid_list gone;            /* scratch of a sweep */
+	struct pid_list fresh;           /* whose start is not in the news yet */
+	struct pid_list argless;         /* whose command line is new since it was last asked for */
+	struct pid_list unplaced;        /* whose cgroup is to be read at the next tick */
+	struct tasks *tasks;             /* the iterator; NULL: sweeps are by files */
+	int tasks_error;                 /* -errno of an iterator that failed and was given up */
+	uint32_t pass;                   /* number of the last sweep by tasks */
+	int64_t pass_ns;                 /* its beginning */
+	struct pid_list newcomers, work; /* scratch of it */
+	struct history_entry *ended;     /* since the last tick given to history */
 	size_t n_ended, cap_ended;
 	struct remains_batch remains; /* of those, and of whom only the kernel told; the loop takes them */
 	struct kmsg kmsg;
@@ -72,6 +83,13 @@ struct sampler {
 int sampler_init(struct sampler *sampler, const struct proc_root *root, struct board *board, size_t kept_max,
 	const struct board_health *predecessor);
 void sampler_deinit(struct sampler *sampler);
+
+/*
+ * From now on sweeps are by the kernel's task iterator, after a first pass has proved that it tells of this
+ * process what /proc does. 0, or -errno with the reason: sweeps stay by files.
+ */
+int sampler_start_tasks(struct sampler *sampler, struct err *err);
+void sampler_stop_tasks(struct sampler *sampler);
 
 /* One tick: system, sweep, a listing where one is due, the board. */
 void sampler_tick(struct sampler *sampler);
@@ -90,15 +108,24 @@ enum look { LOOK_STATM = 1, LOOK_STAT = 2, LOOK_STATUS = 4, LOOK_ALL = 7, LOOK_E
 int sampler_adopt(struct sampler *sampler, uint32_t pid);
 
 /*
- * Reads of a process what `what` says and brings the board up to date; statm is read where it changed.
- * LOOK_EXEC: it runs a new program. PROC_GONE: the process is no more (the caller calls sampler_bury), or
- * -errno.
+ * Reads of a process what `what` says and brings the board up to date; stat and status are read where statm
+ * changed. LOOK_EXEC: it runs a new program. `given` is what stat would say, where that is known; else NULL.
+ * PROC_GONE: the process is no more (the caller calls sampler_bury), or -errno.
  */
-int sampler_look(struct sampler *sampler, struct process *process, unsigned what);
+int sampler_look(
+	struct sampler *sampler, struct process *process, unsigned what, const struct pid_stat *given);
 
 /* Takes a process off the table and the board. The news says how it ended where ended is known (a wait
  * status). */
 void sampler_bury(struct sampler *sampler, struct process *process, const int *ended);
+
+/* --- sampler_cgroup.c --- */
+
+/* Has the cgroup of a process read at the next tick; kernel threads are in none. */
+void sampler_expect_move(struct sampler *sampler, struct process *process);
+
+/* Reads in which cgroup a process is. Of one that is gone nothing changes: the sweep finds that out. */
+void sampler_look_at_cgroup(struct sampler *sampler, struct process *process);
 
 /* --- sampler_rates.c --- */
 

@@ -150,6 +150,8 @@ static bool apply_stat(
 	process->wait_status = stat->wait_status;
 	if (renamed && !process->born)
 		process->renamed = true;
+	if (what & LOOK_EXEC || renamed)
+		sampler_expect_move(sampler, process);
 	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
 		push(sampler, what & LOOK_EXEC ? BOARD_EXEC : BOARD_COMM_CHANGE, process);
 	return news;
@@ -192,35 +194,21 @@ static void apply_memory(struct sampler *sampler, struct process *process, const
 			process_values_set(values, (enum process_metric)id, status->values.value[id]);
 }
 
-static bool append_pid(struct sampler *sampler, uint32_t **list, size_t *n, size_t *cap, uint32_t pid)
-{
-	if (*n == *cap) {
-		size_t grown_cap = *cap ? *cap * 2 : 256;
-		uint32_t *grown = reallocarray(*list, grown_cap, sizeof(*grown));
-		if (!grown) {
-			sampler->failures++;
-			return false;
-		}
-		*list = grown;
-		*cap = grown_cap;
-	}
-	(*list)[(*n)++] = pid;
-	return true;
-}
-
 /* Remembers that the news does not have its start yet. */
 static void add_fresh(struct sampler *sampler, struct process *process)
 {
-	if (!append_pid(sampler, &sampler->fresh, &sampler->n_fresh, &sampler->cap_fresh, process->pid))
-		process->start_told = true;
+	if (pid_list_add(&sampler->fresh, process->pid))
+		return;
+	sampler->failures++;
+	process->start_told = true;
 }
 
 /* The program is new: so is its command line. Nobody may ever ask for them. */
 static void add_argless(struct sampler *sampler, const struct process *process)
 {
-	if (!process->kernel_thread && sampler->n_argless < ARGLESS_MAX)
-		append_pid(
-			sampler, &sampler->argless, &sampler->n_argless, &sampler->cap_argless, process->pid);
+	if (!process->kernel_thread && sampler->argless.n < ARGLESS_MAX &&
+		!pid_list_add(&sampler->argless, process->pid))
+		sampler->failures++;
 }
 
 /* What a first sample is made of. */
@@ -259,6 +247,7 @@ static void fill(struct sampler *sampler, struct process *process, struct first 
 	process->sample_ns = process->stat_ns = process->status_ns = process->still_since_ns = now_ns;
 	shown->pid = process->pid;
 	apply_stat(sampler, process, &first->stat, 0);
+	sampler_expect_move(sampler, process);
 	apply_status(sampler, process, &first->status);
 	pid_stat_values(&shown->values, &first->stat);
 	apply_memory(sampler, process, first->statm, first->statm_len, &first->status);
@@ -282,6 +271,7 @@ static void introduce(struct sampler *sampler, struct process *process)
 	if (same) {
 		process->start_told = true;
 		shown->measured_ns = was.measured_ns;
+		shown->cgroup = cgroups_hold(&sampler->cgroups, was.cgroup);
 		for (unsigned id = 0; id < process_metrics.n; id++)
 			if (metric_has(was.values.present & sampler->measured_metrics, id))
 				process_values_set(
@@ -371,7 +361,8 @@ static void show(
 		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
 }
 
-int sampler_look(struct sampler *sampler, struct process *process, unsigned what)
+int sampler_look(
+	struct sampler *sampler, struct process *process, unsigned what, const struct pid_stat *given)
 {
 	struct board_process *shown = &process->shown;
 	struct process_values before = shown->values;
@@ -386,8 +377,10 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	int r;
 
 	/* Without a kept descriptor identity is in stat alone. */
-	if (process->statm_fd < 0)
+	if (process->statm_fd < 0) {
 		what |= LOOK_STAT;
+		given = NULL;
+	}
 	if (process->kernel_thread)
 		what &= ~(unsigned)LOOK_STATM;
 	if (what & LOOK_STATM) {
@@ -408,7 +401,9 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 	}
 	if (what & LOOK_STAT) {
 		/* After status: the start time proves that both are of this process. */
-		r = read_stat(sampler, process->pid, &stat);
+		r = given ? PROC_OK : read_stat(sampler, process->pid, &stat);
+		if (given)
+			stat = *given;
 		if (r != PROC_OK)
 			return r;
 		if (stat.start_ticks != shown->start_ticks)
@@ -421,7 +416,7 @@ int sampler_look(struct sampler *sampler, struct process *process, unsigned what
 		if (pid_stat_ended(stat.state) && stat.threads > 1 && !process->through_thread) {
 			process->through_thread = true;
 			drop_statm(sampler, process);
-			return sampler_look(sampler, process, what | LOOK_ALL);
+			return sampler_look(sampler, process, what | LOOK_ALL, NULL);
 		}
 	}
 	if (what & LOOK_EXEC) {
@@ -480,6 +475,7 @@ void sampler_bury(struct sampler *sampler, struct process *process, const int *e
 	}
 	board_clear_process(sampler->board, process->pid);
 	push(sampler, BOARD_DEATH, process);
+	cgroups_leave(&sampler->cgroups, process->shown.cgroup);
 	drop_statm(sampler, process);
 	process_remove(&sampler->table, process);
 }

@@ -20,12 +20,12 @@ void sampler_tell_start(struct sampler *sampler, struct process *process)
 
 void sampler_tell_starts(struct sampler *sampler)
 {
-	for (size_t i = 0; i < sampler->n_fresh; i++) {
-		struct process *process = process_find(&sampler->table, sampler->fresh[i]);
+	for (size_t i = 0; i < sampler->fresh.n; i++) {
+		struct process *process = process_find(&sampler->table, sampler->fresh.pid[i]);
 		if (process)
 			sampler_tell_start(sampler, process);
 	}
-	sampler->n_fresh = 0;
+	sampler->fresh.n = 0;
 }
 
 /*
@@ -35,7 +35,7 @@ void sampler_tell_starts(struct sampler *sampler)
 static void look(struct sampler *sampler, struct process *process, unsigned what, bool waits)
 {
 	uint32_t pid = process->pid;
-	int r = sampler_look(sampler, process, what);
+	int r = sampler_look(sampler, process, what, NULL);
 	if (r < 0)
 		sampler->failures++;
 	if (r != PROC_GONE)
@@ -87,7 +87,7 @@ bool sampler_told_exit(struct sampler *sampler, uint32_t pid, int wait_status)
 	if (!process)
 		return false;
 	/* stat in any case: a sweep may have seen it without memory, and not ended yet. */
-	int r = sampler_look(sampler, process, LOOK_STATM | LOOK_STAT);
+	int r = sampler_look(sampler, process, LOOK_STATM | LOOK_STAT, NULL);
 	if (r == PROC_GONE) {
 		sampler_bury(sampler, process, &wait_status);
 		if (sampler_adopt(sampler, pid) < 0)

@@ -12,11 +12,32 @@
 
 #include "collector/remains.h"
 #include "collector/sample/rates.h"
+#include "collector/sample/tasks_record.h"
 #include "schema/board.h"
 
 enum {
 	PROCESS_STATM_MAX = 64
 }; /* five columns of up to 10 digits; what is longer counts as changed each tick */
+
+/* What a sweep by tasks found new about a process. */
+enum process_moved {
+	MOVED_RAN = 1,
+	MOVED_MEMORY = 2,
+	MOVED_EXEC = 4,
+	MOVED_OWNER = 8,
+	MOVED_STAT = 16, /* something that stat says */
+	MOVED_CGROUP = 32,
+	MOVED_ALL = 63,
+};
+
+/* What the task iterator told of a process. */
+struct process_told {
+	struct task_process process; /* start_ns 0: nothing yet */
+	uint32_t pass;               /* the last that had it */
+	uint32_t others_pass;        /* the last that had other threads of it */
+	struct task_thread others;   /* their sums */
+	struct task_thread others_were;
+};
 
 /* What an unchanged process needs stands first: two cache lines. Times are of CLOCK_MONOTONIC unless said. */
 struct process {
@@ -30,7 +51,9 @@ struct process {
 	bool born, renamed;  /* the same */
 	bool start_told;     /* in the news */
 	bool exit_told;
-	bool missed; /* gone at the last tick, its end not reported yet */
+	bool missed;     /* gone at the last tick, its end not reported yet */
+	bool cgroup_due; /* may have moved: sampler.unplaced has it */
+	uint8_t moved;   /* of enum process_moved, while a sweep by tasks is at work */
 	uint8_t statm_len;
 	char statm[PROCESS_STATM_MAX];
 	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
@@ -40,6 +63,7 @@ struct process {
 
 	int64_t stat_ns;        /* stat was last read */
 	int64_t status_ns;      /* status was last read */
+	int64_t cgroup_ns;      /* cgroup was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
 	struct growth_track *growth; /* of collector/growth.h; NULL while it is too small to matter */
 	struct remains *ending; /* what it had before its memory went; NULL while it has some, or never had */
@@ -48,6 +72,7 @@ struct process {
 	bool leader_ended; /* was reported, with other threads still there; how, is how all of it ended, */
 	int64_t leader_ended_ns; /* unless they live on */
 	int wait_status, leader_status;
+	struct process_told told __attribute__((aligned(64)));
 	struct board_process shown; /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process takes two cache lines");

@@ -1,188 +1,53 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * by-name/COMM/: all processes of one name together. The sums are made in one pass over the board, at most
- * once a tick, whoever asks for which group.
- */
+/* by-name/COMM/, by-user/NAME/, by-unit/UNIT/: processes together. Which of them a row is below says the arg
+ * of the row above it. */
+#include "fs/groups.h"
+
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fs/ask.h"
 #include "fs/names.h"
 #include "fs/nodes/nodes.h"
 #include "fs/render.h"
 #include "fs/view.h"
+#include "schema/base/clock.h"
 
-static const enum process_metric summed[] = { PROCESS_RSS, PROCESS_VMS, PROCESS_SHARED, PROCESS_SWAP };
-enum { N_SUMMED = sizeof(summed) / sizeof(*summed), GROUP_COUNT = N_SUMMED };
-
-struct group {
-	uint32_t name; /* number in the table of names */
-	uint64_t count;
-	uint64_t sum[N_SUMMED];
+enum {
+	GROUP_COUNT = N_GROUP_SUMS, /* beside enum group_sum, as arg of a number */
+	MEASURE_MS = 30000,         /* for all members together */
+	MEASURE_ONE_MS = 1000,
 };
 
-struct groups {
-	pthread_mutex_t lock;
-	uint64_t event_head, generation; /* of the board, when the sums were made */
-	size_t n, cap;
-	struct group *group; /* ascending by name */
-};
-
-int groups_new(struct groups **ret)
+static enum group_kind kind_of_row(struct view *view, uint16_t row)
 {
-	struct groups *groups = calloc(1, sizeof(*groups));
-
-	if (!groups)
-		return -ENOMEM;
-	pthread_mutex_init(&groups->lock, NULL);
-	*ret = groups;
-	return 0;
+	return (enum group_kind)view->tree->row[row].node->arg;
 }
 
-void groups_free(struct groups *groups)
+/* Of a file in a group's directory. */
+static enum group_kind kind_of(struct view *view, const struct place *place)
 {
-	if (!groups)
-		return;
-	pthread_mutex_destroy(&groups->lock);
-	free(groups->group);
-	free(groups);
+	return kind_of_row(view, view->tree->row[place->row].parent);
 }
 
-/* A comm as the name of a directory: escaped, and nothing that a path would take otherwise. */
-static void put_directory_name(struct buf *out, const char *comm)
+static struct span name_of(struct view *view, const struct place *place)
 {
-	size_t n = strnlen(comm, BOARD_COMM);
-	bool dots = !strcmp(comm, ".") || !strcmp(comm, "..");
-
-	if (!n)
-		buf_puts(out, "\\000");
-	for (size_t i = 0; i < n; i++) {
-		if (comm[i] == '/' || dots)
-			buf_printf(out, "\\%03o", (unsigned)comm[i]);
-		else
-			buf_put_escaped(out, comm + i, 1);
-	}
+	return names_get(view->names, place->name, NULL);
 }
 
-static int intern_comm(struct view *view, uint64_t dir_id, const char *comm, uint32_t *ret_name)
+/* The group of a file; -ESRCH where its last member is gone. */
+static int get_group(struct view *view, const struct place *place, struct group *ret)
 {
-	char text[4 * BOARD_COMM];
-	struct buf name = BUF_FIXED(text);
-
-	put_directory_name(&name, comm);
-	return names_intern(view->names, dir_id, (struct span) { name.data, name.len }, ret_name);
-}
-
-static int by_group_name(const void *left, const void *right)
-{
-	uint32_t a = ((const struct group *)left)->name, b = ((const struct group *)right)->name;
-	return a < b ? -1 : a > b;
-}
-
-static struct group *new_group(struct groups *groups)
-{
-	if (groups->n == groups->cap) {
-		size_t cap = groups->cap ? 2 * groups->cap : 64;
-		struct group *grown = realloc(groups->group, cap * sizeof(*grown));
-		if (!grown)
-			return NULL;
-		groups->group = grown;
-		groups->cap = cap;
-	}
-	groups->group[groups->n] = (struct group) { 0 };
-	return &groups->group[groups->n++];
-}
-
-static void merge_equal(struct groups *groups)
-{
-	size_t n = 0;
-
-	qsort(groups->group, groups->n, sizeof(*groups->group), by_group_name);
-	for (size_t i = 0; i < groups->n; i++) {
-		const struct group *from = &groups->group[i];
-		if (n && groups->group[n - 1].name == from->name) {
-			groups->group[n - 1].count += from->count;
-			for (unsigned s = 0; s < N_SUMMED; s++)
-				groups->group[n - 1].sum[s] += from->sum[s];
-		} else {
-			groups->group[n++] = *from;
-		}
-	}
-	groups->n = n;
-}
-
-/* The lock is held. */
-static void refresh(struct view *view, uint64_t dir_id)
-{
-	struct groups *groups = view->groups;
-	struct board_health health = { 0 };
-	struct board_process process;
-	uint64_t head = board_event_head(view->board);
-
-	board_read_health(view->board, &health);
-	if (groups->group && groups->generation == health.generation && groups->event_head == head)
-		return;
-	groups->n = 0;
-	groups->generation = health.generation;
-	groups->event_head = head;
-	for (uint32_t pid = 0; (pid = board_next_pid(view->board, pid + 1));) {
-		uint32_t name;
-		struct group *group;
-		if (board_read_process(view->board, pid, &process) != BOARD_FOUND ||
-			intern_comm(view, dir_id, process.comm, &name) || !(group = new_group(groups)))
-			continue;
-		group->name = name;
-		group->count = 1;
-		for (unsigned s = 0; s < N_SUMMED; s++)
-			group->sum[s] = metric_has(process.values.present, summed[s])
-						? process.values.value[summed[s]]
-						: 0;
-	}
-	merge_equal(groups);
-}
-
-/* The smallest group with a name number >= from. The lock is held. */
-static const struct group *group_from(const struct groups *groups, uint32_t from)
-{
-	size_t low = 0, high = groups->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (groups->group[middle].name < from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < groups->n ? &groups->group[low] : NULL;
-}
-
-/* A place's group as of now; -ENOENT where it has no member left. */
-static int get_group(struct view *view, uint32_t name, struct group *ret)
-{
-	uint64_t parent = 0;
-
-	names_get(view->names, name, &parent);
-	pthread_mutex_lock(&view->groups->lock);
-	refresh(view, parent);
-	const struct group *group = group_from(view->groups, name);
-	bool found = group && group->name == name;
-	if (found)
-		*ret = *group;
-	pthread_mutex_unlock(&view->groups->lock);
-	return found ? 0 : -ENOENT;
+	int r = groups_get(view->groups, kind_of(view, place), name_of(view, place), ret);
+	return r == -ENOENT ? -ESRCH : r;
 }
 
 static bool next_name(
 	struct view *view, const struct place *dir, uint16_t child_row, uint64_t *key, struct entry *ret)
 {
-	pthread_mutex_lock(&view->groups->lock);
-	refresh(view, tree_id(dir));
-	const struct group *group =
-		group_from(view->groups, (uint32_t)*key); /* the key is the name's number + 1 */
-	uint32_t name = group ? group->name : PLACE_NO_NAME;
-	pthread_mutex_unlock(&view->groups->lock);
-	if (name == PLACE_NO_NAME)
+	uint32_t name;
+
+	if (!groups_next(view->groups, kind_of_row(view, child_row), tree_id(dir), key, &name))
 		return false;
 	struct span text = names_get(view->names, name, NULL);
 	size_t n = text.n < sizeof(ret->name) ? text.n : sizeof(ret->name) - 1;
@@ -191,37 +56,38 @@ static bool next_name(
 	ret->place.name = name;
 	memcpy(ret->name, text.p, n);
 	ret->name[n] = 0;
-	*key = (uint64_t)name + 1;
 	return true;
 }
 
 static int find_name(
 	struct view *view, const struct place *dir, uint16_t child_row, const char *name, struct place *ret)
 {
-	struct entry entry;
+	const struct span text = { name, strlen(name) };
+	struct group group;
+	uint32_t number;
 
-	for (uint64_t key = 0; next_name(view, dir, child_row, &key, &entry);) {
-		if (!strcmp(entry.name, name)) {
-			*ret = entry.place;
-			return 0;
-		}
-	}
-	return -ENOENT;
+	if (groups_get(view->groups, kind_of_row(view, child_row), text, &group) ||
+		names_intern(view->names, tree_id(dir), text, &number))
+		return -ENOENT;
+	*ret = *dir;
+	ret->row = child_row;
+	ret->name = number;
+	return 0;
 }
 
 /* Groups come and go with their members, which no invalidation tells of: the kernel asks again each second.
  */
-const struct node_list name_list = { next_name, find_name, 1000 };
+const struct node_list group_list = { next_name, find_name, 1000 };
 
 static int number_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	unsigned which = tree_node(view->tree, place)->arg;
 	struct group group;
-	int r = get_group(view, place->name, &group);
+	int r = get_group(view, place, &group);
 
 	if (r)
-		return -ESRCH;
+		return r;
 	buf_put_u64(out, which == GROUP_COUNT ? group.count : group.sum[which]);
 	buf_putc(out, '\n');
 	return 0;
@@ -231,46 +97,134 @@ static int stat_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	struct group group;
+	int r = get_group(view, place, &group);
 
-	if (get_group(view, place->name, &group))
-		return -ESRCH;
+	if (r)
+		return r;
 	render_key_u64(out, "count", group.count);
-	for (unsigned s = 0; s < N_SUMMED; s++)
-		render_key_u64(out, process_metrics.rows[summed[s]].name, group.sum[s]);
+	for (int i = 0; i < N_GROUP_SUMS; i++)
+		render_key_u64(out, process_metrics.rows[group_metric[i]].name, group.sum[i]);
+	if (group.pss_count)
+		render_key_u64(out, "pss_last", group.pss_last);
+	else
+		render_key_unknown(out, "pss_last");
+	render_key_u64(out, "pss_count", group.pss_count);
 	return 0;
 }
 
 static int pids_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	struct span wanted = names_get(view->names, place->name, NULL);
+	struct group_members members;
 	struct board_process process;
 
-	for (uint32_t pid = 0; (pid = board_next_pid(view->board, pid + 1));) {
-		char text[4 * BOARD_COMM];
-		struct buf name = BUF_FIXED(text);
-		if (board_read_process(view->board, pid, &process) != BOARD_FOUND)
-			continue;
-		put_directory_name(&name, process.comm);
-		if (name.len != wanted.n || memcmp(name.data, wanted.p, wanted.n) != 0)
-			continue;
-		buf_put_u64(out, pid);
+	groups_begin_members(view->groups, kind_of(view, place), name_of(view, place), &members);
+	while (groups_next_member(&members, &process)) {
+		buf_put_u64(out, process.pid);
 		buf_putc(out, '\n');
 	}
+	return out->len ? 0 : -ESRCH;
+}
+
+/*
+ * One after the other, so that a group takes no more of the collector's workers than one process. Who ended
+ * meanwhile, or has no memory of its own, has no part in the sum; who cannot be measured neither, unless
+ * nobody can: then the errno of the first is the answer, ENODATA on a kernel without smaps_rollup. stat says
+ * of how many pss_last is.
+ */
+static int pss_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	const int64_t end_ns = clock_monotonic_ns() + INT64_C(1000000) * MEASURE_MS;
+	struct group_members members;
+	struct board_process process;
+	uint64_t sum = 0, n = 0;
+	int failure = -ESRCH;
+
+	groups_begin_members(view->groups, kind_of(view, place), name_of(view, place), &members);
+	while (groups_next_member(&members, &process)) {
+		struct control_measured measured;
+		if (failure == -ESRCH)
+			failure = -ENODATA;
+		if (process.kernel_thread)
+			continue;
+		if (clock_monotonic_ns() >= end_ns)
+			return -ETIMEDOUT;
+		int r = ask_measure_within(
+			view, process.pid, process.start_ticks, caller, MEASURE_ONE_MS, &measured);
+		if (r == -ECONNREFUSED)
+			return r;
+		if (!r) {
+			sum += measured.pss;
+			n++;
+		} else if (r != -ESRCH && r != -ENODATA && r != -ENOENT && failure == -ENODATA) {
+			failure = r;
+		}
+	}
+	if (!n)
+		return failure;
+	buf_put_u64(out, sum);
+	buf_putc(out, '\n');
 	return 0;
 }
 
+static int cgroup_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	struct board_cgroup cgroup;
+	struct group group;
+	int r = get_group(view, place, &group);
+
+	if (r)
+		return r;
+	/* Units of one name in several cgroups, as of the managers of several users, have no number of their
+	 * own. */
+	if (group.n_cgroups != 1 || board_read_cgroup(view->board, group.cgroup, &cgroup) != BOARD_FOUND)
+		return -ENODATA;
+	return cgroup_file_render(
+		&view->cgroup_mounts, &view->root, &cgroup, tree_node(view->tree, place)->arg, out);
+}
+
+#define GROUP_ROWS                                                                                           \
+	README,                                                                                              \
+		{ "stat", 0444, NODE_NUMBER, "bytes",                                                        \
+			"count rss vms shared swap pss_last pss_count; rss counts shared pages once per "    \
+			"process, pss_last is of the pss_count processes measured so far",                   \
+			.render = stat_render, .form = FORM_KEYED },                                         \
+		{ "count", 0444, NODE_NUMBER, NULL, "how many processes", .render = number_render,           \
+			.arg = GROUP_COUNT },                                                                \
+		{ "rss", 0444, NODE_NUMBER, "bytes", "sum of rss", .render = number_render,                  \
+			.arg = GROUP_RSS },                                                                  \
+		{ "vms", 0444, NODE_NUMBER, "bytes", "sum of vms", .render = number_render,                  \
+			.arg = GROUP_VMS },                                                                  \
+		{ "shared", 0444, NODE_NUMBER, "bytes", "sum of shared", .render = number_render,            \
+			.arg = GROUP_SHARED },                                                               \
+		{ "swap", 0444, NODE_NUMBER, "bytes", "sum of swap", .render = number_render,                \
+			.arg = GROUP_SWAP },                                                                 \
+		{ "pss", 0444, NODE_TABLE, "bytes",                                                          \
+			"sum of pss, measured when opened, of those that can be measured",                   \
+			.render = pss_render },                                                              \
+	{                                                                                                    \
+		"pids", 0444, NODE_TABLE, NULL, "their pids, one a line, ascending", .render = pids_render   \
+	}
+
 const struct node group_nodes[] = {
-	README,
-	{ "stat", 0444, NODE_NUMBER, "bytes",
-		"count rss vms shared swap; rss counts shared pages once per process", .render = stat_render,
-		.form = FORM_KEYED },
-	{ "count", 0444, NODE_NUMBER, NULL, "how many processes", .render = number_render,
-		.arg = GROUP_COUNT },
-	{ "rss", 0444, NODE_NUMBER, "bytes", "sum of rss", .render = number_render, .arg = 0 },
-	{ "vms", 0444, NODE_NUMBER, "bytes", "sum of vms", .render = number_render, .arg = 1 },
-	{ "shared", 0444, NODE_NUMBER, "bytes", "sum of shared", .render = number_render, .arg = 2 },
-	{ "swap", 0444, NODE_NUMBER, "bytes", "sum of swap", .render = number_render, .arg = 3 },
-	{ "pids", 0444, NODE_TABLE, NULL, "their pids, one a line, ascending", .render = pids_render },
+	GROUP_ROWS,
+	{ 0 },
+};
+
+const struct node unit_nodes[] = {
+	GROUP_ROWS,
+	{ "current", 0444, NODE_NUMBER, "bytes",
+		"what its cgroup uses, page cache and kernel memory too: memory.current (v1: usage_in_bytes)",
+		.render = cgroup_render, .arg = CGROUP_CURRENT },
+	{ "peak", 0444, NODE_NUMBER, "bytes",
+		"the most its cgroup ever used: memory.peak (v1: max_usage_in_bytes)",
+		.render = cgroup_render, .arg = CGROUP_PEAK },
+	{ "max", 0444, NODE_NUMBER, "bytes",
+		"what its cgroup may use, or `max`: memory.max (v1: limit_in_bytes)", .render = cgroup_render,
+		.arg = CGROUP_MAX },
+	{ "pressure", 0444, NODE_NUMBER, NULL, "memory.pressure of its cgroup, byte for byte (v2)",
+		.render = cgroup_render, .arg = CGROUP_PRESSURE },
 	{ 0 },
 };

@@ -8,7 +8,9 @@
 extern const struct node root_node;              /* root.c: all hangs below it */
 extern const struct node system_nodes[];         /* system.c: nodes/NODE/ */
 extern const struct node process_nodes[];        /* process.c: nodes/NODE/PID/ */
-extern const struct node group_nodes[];          /* groups.c: nodes/NODE/by-name/COMM/ */
+extern const struct node group_nodes[];          /* groups.c: nodes/NODE/by-name/COMM/, by-user/NAME/ */
+extern const struct node unit_nodes[];           /* groups.c: nodes/NODE/by-unit/UNIT/ */
+extern const struct node numa_nodes[];           /* numa.c: nodes/NODE/numa/N/ */
 extern const struct node history_nodes[];        /* history.c: history/ of a process, also one that ended */
 extern const struct node system_history_nodes[]; /* the same of a node */
 extern const struct node at_nodes[];             /* at.c: nodes/NODE/at/ */
@@ -16,7 +18,8 @@ extern const struct node ended_nodes[];          /* ended.c: nodes/NODE/ended/ *
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */
-extern const struct node_list name_list;    /* the names of processes */
+extern const struct node_list group_list;   /* groups of the kind that the row's arg says */
+extern const struct node_list numa_list;    /* the NUMA nodes of a node */
 
 /* Units of metrics.def as documentation names them. */
 #define UNIT_BYTES   "bytes"
@@ -55,9 +58,8 @@ int top_render(struct view *view, const struct place *place, const struct caller
 /* `stat` of a process. */
 void process_stat_put(struct buf *out, const struct process_values *values);
 
-struct groups;
-int groups_new(struct groups **ret);
-void groups_free(struct groups *groups);
+/* Whether a machine tells of its NUMA nodes. */
+bool numa_exists(struct view *view, const struct place *place);
 
 /* --- events.c --- */
 

@@ -224,6 +224,33 @@ static int measured_render(
 	return 0;
 }
 
+/* What takes rights, or the process's mmap lock: the collector reads it for the caller. */
+static int asked_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = ask_file(view, &process, tree_node(view->tree, place)->name, caller, out);
+	return r;
+}
+
+static int peak_write(struct view *view, const struct place *place, const struct caller *caller,
+	const char *text, size_t len, const atomic_bool *cancelled, struct err *err)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+
+	if (len && text[len - 1] == '\n')
+		len--;
+	if (!span_equals((struct span) { text, len }, "reset"))
+		return err_set(err, EINVAL, "peak takes `reset`, which starts it anew, and nothing else");
+	int r = view_open_process(view, place, &process);
+	if (r)
+		return err_set(err, -r, r == -ESRCH ? "the process has ended" : "the process cannot be read");
+	return ask_act(view, CONTROL_OP_RESET_PEAK, &process, caller, cancelled, err);
+}
+
 /* Kernel threads never have memory of their own, zombies no more. */
 static bool has_memory(struct view *view, const struct place *place)
 {
@@ -232,6 +259,28 @@ static bool has_memory(struct view *view, const struct place *place)
 
 	return !view_open_process(view, place, &process) && !(process.stat.flags & PID_STAT_KERNEL_THREAD) &&
 	       !read_statm(&process, &values) && values.present;
+}
+
+static bool has_file(struct view *view, const struct place *place)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+
+	return !view_open_process(view, place, &process) &&
+	       proc_has_file(process.dir, tree_node(view->tree, place)->name);
+}
+
+/* The kernel's file that content is made of, for rows that have another name. */
+enum source { SOURCE_OWN_NAME, SOURCE_SMAPS, SOURCE_NUMA_MAPS };
+
+/* What this kernel has, for a process that has memory. */
+static bool has_memory_file(struct view *view, const struct place *place)
+{
+	static const char *const sources[] = { [SOURCE_SMAPS] = "smaps", [SOURCE_NUMA_MAPS] = "numa_maps" };
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	const struct node *node = tree_node(view->tree, place);
+
+	return has_memory(view, place) && !view_open_process(view, place, &process) &&
+	       proc_has_file(process.dir, node->arg ? sources[node->arg] : node->name);
 }
 
 static bool next_process(
@@ -320,6 +369,29 @@ const struct node process_nodes[] = {
 	{ "start_time", 0444, NODE_NUMBER, "seconds", "epoch, two decimals", .render = fact_render,
 		.arg = FACT_START_TIME },
 #include "schema/metrics.def"
+	{ "cgroup", 0444, NODE_NUMBER, NULL, "as /proc/PID/cgroup", .render = file_render,
+		.exists = has_file },
+	{ "oom_score", 0444, NODE_NUMBER, NULL,
+		"as /proc/PID/oom_score: the higher, the sooner it is killed when memory runs out",
+		.render = file_render, .exists = has_file },
+	{ "smaps_rollup", 0400, NODE_TABLE, "kB", "as /proc/PID/smaps_rollup", .render = asked_render,
+		.exists = has_memory_file, .guarded = true },
+	{ "numa_maps", 0444, NODE_TABLE, "pages",
+		"as /proc/PID/numa_maps, which tells addresses: for whom the kernel would let read it",
+		.render = asked_render, .exists = has_memory_file, .guarded = true },
+	{ "exe", 0400, NODE_TABLE, NULL, "path of the program, as /proc/PID/exe leads there, escaped",
+		.render = asked_render, .exists = has_memory_file, .guarded = true },
+	{ "regions", 0400, NODE_TABLE, "bytes",
+		"mappings: start end perms rss pss swap referenced pattern name, of /proc/PID/smaps",
+		.render = asked_render, .exists = has_memory_file, .form = FORM_TABLE,
+		.strings = "start end perms pattern name", .guarded = true, .arg = SOURCE_SMAPS },
+	{ "numa", 0444, NODE_TABLE, "bytes",
+		"node anon file: what of it is on each NUMA node that has some, of /proc/PID/numa_maps",
+		.render = asked_render, .exists = has_memory_file, .form = FORM_TABLE,
+		.arg = SOURCE_NUMA_MAPS },
+	{ "peak", 0644, NODE_SETTING, "bytes",
+		"largest resident set so far: VmHWM of status; `reset` starts it anew",
+		.render = number_render, .write = peak_write, .exists = has_memory, .arg = PROCESS_PEAK },
 	{ "stat", 0444, NODE_NUMBER, "bytes", "everything cheap", .render = stat_render, .form = FORM_KEYED },
 	{ "rate", 0444, NODE_NUMBER, "1/s",
 		"rss data swap minor_faults major_faults over 1s 10s 1m 10m; - while younger",

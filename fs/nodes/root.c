@@ -87,6 +87,7 @@ static int status_render(
 	render_key_text(out, "history", history_text[health.history_state]);
 	render_key_text(
 		out, "births", health.births_from == BOARD_BIRTHS_CONNECTOR ? "connector" : "listing");
+	render_key_text(out, "sweep", board_sweep_name[health.sweep]);
 	return 0;
 }
 

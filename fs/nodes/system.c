@@ -2,7 +2,9 @@
 /* nodes/NODE/: the numbers of a machine. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "fs/groups.h"
 #include "fs/nodes/nodes.h"
 #include "fs/refusals.h"
 #include "fs/render.h"
@@ -45,11 +47,32 @@ static int stat_render(
 	return 0;
 }
 
-static int meminfo_render(
+enum { KERNEL_MEMINFO, KERNEL_VMSTAT, KERNEL_PRESSURE_MEMORY, KERNEL_PRESSURE_IO, KERNEL_PRESSURE_CPU };
+
+static const char *const kernel_file[] = {
+	[KERNEL_MEMINFO] = "meminfo",
+	[KERNEL_VMSTAT] = "vmstat",
+	[KERNEL_PRESSURE_MEMORY] = "pressure/memory",
+	[KERNEL_PRESSURE_IO] = "pressure/io",
+	[KERNEL_PRESSURE_CPU] = "pressure/cpu",
+};
+
+static int kernel_file_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	int r = proc_read(view->root.proc, "meminfo", out);
-	return r > 0 ? -EIO : r;
+	int r = proc_read(view->root.proc, kernel_file[tree_node(view->tree, place)->arg], out);
+	return r > 0 ? -EIO : r == -EOPNOTSUPP ? -ENODATA : r;
+}
+
+static bool kernel_file_exists(struct view *view, const struct place *place)
+{
+	return !faccessat(view->root.proc, kernel_file[tree_node(view->tree, place)->arg], F_OK, 0);
+}
+
+/* Kernels before 4.20, and those that are told psi=0, have none. */
+static bool pressure_exists(struct view *view, const struct place *place)
+{
+	return !faccessat(view->root.proc, "pressure", F_OK, 0);
 }
 
 static int rate_render(
@@ -113,9 +136,43 @@ static const struct node top_nodes[] = {
 	{ 0 },
 };
 
+static const struct node pressure_nodes[] = {
+	README,
+	{ "memory", 0444, NODE_NUMBER, NULL, "/proc/pressure/memory, byte for byte",
+		.render = kernel_file_render, .exists = kernel_file_exists, .arg = KERNEL_PRESSURE_MEMORY },
+	{ "io", 0444, NODE_NUMBER, NULL, "/proc/pressure/io, byte for byte", .render = kernel_file_render,
+		.exists = kernel_file_exists, .arg = KERNEL_PRESSURE_IO },
+	{ "cpu", 0444, NODE_NUMBER, NULL, "/proc/pressure/cpu, byte for byte", .render = kernel_file_render,
+		.exists = kernel_file_exists, .arg = KERNEL_PRESSURE_CPU },
+	{ 0 },
+};
+
+static const struct node numa_dir_nodes[] = {
+	{ NULL, 0555, NODE_DIR, NULL, "a NUMA node that is online", "N", .list = &numa_list,
+		.children = numa_nodes },
+	README_HIDDEN,
+	{ 0 },
+};
+
 static const struct node by_name_nodes[] = {
-	{ NULL, 0555, NODE_DIR, NULL, "all processes of one name (comm, escaped)", "COMM", .list = &name_list,
-		.children = group_nodes },
+	{ NULL, 0555, NODE_DIR, NULL, "all processes of one name (comm, escaped)", "COMM",
+		.list = &group_list, .children = group_nodes, .arg = GROUP_BY_NAME },
+	README_HIDDEN,
+	{ 0 },
+};
+
+static const struct node by_user_nodes[] = {
+	{ NULL, 0555, NODE_DIR, NULL,
+		"all processes of one user (real uid): the name that /etc/passwd has, else the uid; the uid is found too",
+		"USER", .list = &group_list, .children = group_nodes, .arg = GROUP_BY_USER },
+	README_HIDDEN,
+	{ 0 },
+};
+
+static const struct node by_unit_nodes[] = {
+	{ NULL, 0555, NODE_DIR, NULL,
+		"all processes of one unit: the innermost .service, .scope, ... of their cgroup, else .slice, else its last component",
+		"UNIT", .list = &group_list, .children = unit_nodes, .arg = GROUP_BY_UNIT },
 	README_HIDDEN,
 	{ 0 },
 };
@@ -144,7 +201,14 @@ const struct node system_nodes[] = {
 	{ "stat", 0444, NODE_NUMBER, "bytes",
 		"all of these, the other system metrics, and memory pressure in percent",
 		.render = stat_render, .form = FORM_KEYED },
-	{ "meminfo", 0444, NODE_NUMBER, "kB", "/proc/meminfo, byte for byte", .render = meminfo_render },
+	{ "meminfo", 0444, NODE_NUMBER, "kB", "/proc/meminfo, byte for byte", .render = kernel_file_render,
+		.arg = KERNEL_MEMINFO },
+	{ "vmstat", 0444, NODE_NUMBER, NULL, "/proc/vmstat, byte for byte", .render = kernel_file_render,
+		.arg = KERNEL_VMSTAT },
+	{ "pressure", 0555, NODE_DIR, NULL, "who waited for what, as the kernel has it",
+		.children = pressure_nodes, .exists = pressure_exists },
+	{ "numa", 0555, NODE_DIR, NULL, "the memory of each NUMA node", .children = numa_dir_nodes,
+		.exists = numa_exists },
 	{ "rate", 0444, NODE_NUMBER, "bytes/s",
 		"used cached swap_used anon over 1s 10s 1m 10m; - while younger", .render = rate_render,
 		.form = FORM_KEYED },
@@ -152,6 +216,8 @@ const struct node system_nodes[] = {
 		.form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ "top", 0555, NODE_DIR, NULL, "the largest processes, largest first", .children = top_nodes },
 	{ "by-name", 0555, NODE_DIR, NULL, "processes of one name together", .children = by_name_nodes },
+	{ "by-user", 0555, NODE_DIR, NULL, "processes of one user together", .children = by_user_nodes },
+	{ "by-unit", 0555, NODE_DIR, NULL, "processes of one unit together", .children = by_unit_nodes },
 	{ "history", 0555, NODE_DIR, NULL, "the past", .children = system_history_nodes },
 	{ "at", 0555, NODE_DIR, NULL, "the machine as it was", .children = at_nodes, .live = true },
 	{ "ended", 0555, NODE_DIR, NULL, "remains of processes that ended", .children = ended_nodes,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FIELD_DIR = 4, FIELDS_MIN = 6 };
+enum { FIELD_ROOT = 3, FIELD_DIR = 4, FIELDS_MIN = 6 };
 
 /* A \r is part of a field. */
 static bool next_field(struct span *rest, char separator, struct span *ret_field)
@@ -27,6 +27,8 @@ bool mountinfo_parse(struct span line, struct mountinfo *ret)
 
 	/* Tags come and go between the options of the mount and the dash. */
 	for (; next_field(&line, ' ', &field); n++) {
+		if (n == FIELD_ROOT)
+			mount.root = field;
 		if (n == FIELD_DIR)
 			mount.dir = field;
 		if (n >= FIELDS_MIN && span_equals(field, "-"))

@@ -12,7 +12,8 @@
 #include "schema/base/kv.h"
 
 struct mountinfo {
-	struct span dir; /* escaped as in the text */
+	struct span root; /* what of the file system is seen there: "/" all; escaped as in the text */
+	struct span dir;  /* where; the same */
 	struct span type;
 	struct span options; /* of the file system, by commas; those of the mount alone are not in it */
 };

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 enum {
 	PID_MAX = 4194304, /* PID_MAX_LIMIT of 64-bit kernels */
 	READ_CHUNK = 4096,
+	PIECE_BYTES = 65536,
 	DIRENTS_BYTES = 32768,
 	STAT_BYTES = 1024,
 };
@@ -50,12 +52,14 @@ int proc_root_init(struct proc_root *root, const char *dir)
 	int proc CLEANUP_CLOSE = open_at(at, "proc", O_PATH | O_DIRECTORY);
 	if (proc < 0)
 		return proc;
-	int sys = open_at(at, "sys", O_PATH | O_DIRECTORY);
+	int sys CLEANUP_CLOSE = open_at(at, "sys", O_PATH | O_DIRECTORY);
 	if (sys < 0 && sys != -ENOENT)
 		return sys;
+	int etc = open_at(at, "etc", O_PATH | O_DIRECTORY);
 	*root = (struct proc_root) {
 		.proc = steal_fd(&proc),
-		.sys = sys < 0 ? -1 : sys,
+		.sys = sys < 0 ? -1 : steal_fd(&sys),
+		.etc = etc < 0 ? -1 : etc,
 		.real = *dir == '/' && !dir[strspn(dir, "/")],
 	};
 	return 0;
@@ -65,6 +69,7 @@ void proc_root_deinit(struct proc_root *root)
 {
 	close_fd(&root->proc);
 	close_fd(&root->sys);
+	close_fd(&root->etc);
 	*root = PROC_ROOT_INIT;
 }
 
@@ -158,6 +163,71 @@ int proc_read_short(int at, const char *path, char *out, size_t cap, size_t *ret
 	if (n < 0)
 		return outcome(at, (int)n);
 	*ret_len = (size_t)n;
+	return PROC_OK;
+}
+
+int proc_open_file(int at, const char *path, int flags, int *ret_fd)
+{
+	int fd = open_at(at, path, flags);
+
+	if (fd < 0)
+		return outcome(at, fd);
+	*ret_fd = fd;
+	return PROC_OK;
+}
+
+int proc_read_pieces(int at, int fd, proc_take *take, void *ctx)
+{
+	struct buf held CLEANUP_BUF = BUF_INIT;
+	ssize_t n;
+
+	do {
+		/* Asked for as much as there is room: newer kernels fill it, others give a page. */
+		char *room = buf_reserve(&held, PIECE_BYTES);
+		if (!room)
+			return -ENOMEM;
+		n = read_retrying(fd, room, PIECE_BYTES);
+		if (n < 0)
+			return outcome(at, (int)n);
+		held.len += (size_t)n;
+		ssize_t taken = take(ctx, held.data, held.len, !n);
+		if (taken < 0)
+			return (int)taken;
+		held.len -= (size_t)taken;
+		memmove(held.data, held.data + taken, held.len);
+	} while (n > 0);
+	return PROC_OK;
+}
+
+int proc_read_link(int at, const char *path, struct buf *out)
+{
+	char *room = buf_reserve(out, PATH_MAX);
+
+	if (!room)
+		return buf_error(out);
+	ssize_t n = readlinkat(at, path, room, PATH_MAX);
+	if (n < 0)
+		return outcome(at, -errno);
+	out->len += (size_t)n;
+	return PROC_OK;
+}
+
+bool proc_has_file(int at, const char *path)
+{
+	struct stat st;
+
+	return !fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+int proc_read_owner(int at, uid_t *ret_uid, gid_t *ret_gid)
+{
+	struct stat st;
+
+	/* The directory itself shows the effective user of those too that may not be dumped. */
+	if (fstatat(at, "stat", &st, 0) < 0)
+		return outcome(at, -errno);
+	*ret_uid = st.st_uid;
+	*ret_gid = st.st_gid;
 	return PROC_OK;
 }
 

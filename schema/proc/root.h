@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one door to /proc and /sys. Everything is opened below a root directory that holds proc/ and sys/: "/"
- * on a machine, a captured tree in tests.
+ * The one door to /proc and /sys, and to what /etc says of users. Everything is opened below a root directory
+ * that holds proc/, sys/ and etc/: "/" on a machine, a captured tree in tests.
  *
  * A process is held by the descriptor of its directory, which stays bound to that very process: when its pid
  * is used again, reads through the old descriptor answer ESRCH, never the newcomer's data.
@@ -18,9 +18,10 @@
 struct proc_root {
 	int proc;  /* O_PATH of ROOT/proc */
 	int sys;   /* O_PATH of ROOT/sys; -1 where there is none */
+	int etc;   /* O_PATH of ROOT/etc; -1 where there is none */
 	bool real; /* ROOT is "/" */
 };
-#define PROC_ROOT_INIT ((struct proc_root) { -1, -1, false })
+#define PROC_ROOT_INIT ((struct proc_root) { -1, -1, -1, false })
 
 /* Opens `dir` ("/" for the machine). 0 or -errno (-ENOENT where it has no proc/). */
 int proc_root_init(struct proc_root *root, const char *dir);
@@ -29,7 +30,7 @@ void proc_root_deinit(struct proc_root *root);
 enum proc_outcome { PROC_OK = 0, PROC_GONE = 1 };
 
 /*
- * Reads a file whole into out, from its beginning, appending. `at` is root->proc, root->sys or a descriptor
+ * Reads a file whole into out, from its beginning, appending. `at` is a descriptor of the root or one
  * from proc_open_pid. PROC_GONE where the process ended; other failures are -errno: -ENOENT for a file that
  * this kernel does not have, -ESRCH for one that needs memory of a process that lives without any
  * (smaps_rollup of a kernel thread or a zombie). A buffer that does not grow needs a byte more than the file.
@@ -66,6 +67,35 @@ int proc_open_pid(const struct proc_root *root, uint32_t pid, int *ret_fd);
  * also when it is a zombie.
  */
 int proc_open_living_thread(int pid_fd, int *ret_fd);
+
+/*
+ * Opens a file of a process (or of a root) with these open(2) flags. A kernel file that shows memory keeps
+ * that of this moment: what the process becomes by a later exec is not seen through it. PROC_GONE and -errno
+ * as proc_read.
+ */
+int proc_open_file(int at, const char *path, int flags, int *ret_fd);
+
+/*
+ * Sees the text read so far and not yet taken, and returns how many of its bytes it takes, or -errno to end
+ * the reading. `last`: nothing follows.
+ */
+typedef ssize_t proc_take(void *ctx, const char *text, size_t len, bool last);
+
+/* Reads what proc_open_file opened below `at` in pieces, for files that are long. What take returned, or as
+ * proc_read. */
+int proc_read_pieces(int at, int fd, proc_take *take, void *ctx);
+
+/* Appends where a link of a process (exe) leads. As proc_read. */
+int proc_read_link(int at, const char *path, struct buf *out);
+
+/* Whether a process (or a root) has a file of that name; links are not followed. */
+bool proc_has_file(int at, const char *path);
+
+/*
+ * Whom the files of a process belong to: its effective user and group, or root's where it may not be dumped
+ * (it ran a setuid program, changed its ids, or said so): who may look into it. PROC_GONE or -errno.
+ */
+int proc_read_owner(int at, uid_t *ret_uid, gid_t *ret_gid);
 
 /* The pids of a root, ascending. Starts as all zero. */
 struct proc_pids {

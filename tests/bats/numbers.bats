@@ -27,15 +27,9 @@ teardown() {
 }
 
 @test 'a zombie and a kernel thread have no rss, vms and the like; what they have is there' {
-	local name zombie pids
-	start sh -c 'true & exec sleep 1000'
-	retry_until 5 has_name sleep "$STARTED"
-	zombie=$(cat "/proc/$STARTED/task/$STARTED/children")
-	zombie=${zombie% }
-	retry_until 5 in_state Z "$zombie"
-	pids=$zombie
-	[[ ! -e /proc/2/status ]] || ! grep -q '^Kthread:.*1' /proc/2/status || pids+=' 2'
-	for pid in $pids; do
+	local name pid
+	start_memoryless
+	for pid in $MEMORYLESS; do
 		for name in rss vms shared text data anon file shmem swap lib pss uss dirty; do
 			[[ ! -e $local/$pid/$name && ! -L $local/$pid/$name ]] || fail "$pid has $name"
 		done
@@ -44,8 +38,8 @@ teardown() {
 		done
 		assert_equal "$(field "$local/$pid/stat" rss)" -
 	done
-	assert_equal "$(cat "$local/$zombie/state")" Z
-	assert_equal "$(cat "$local/$zombie/ppid")" "$STARTED"
+	assert_equal "$(cat "$local/$ZOMBIE/state")" Z
+	assert_equal "$(cat "$local/$ZOMBIE/ppid")" "$STARTED"
 }
 
 @test 'a process whose leader ended is read through a thread that lives' {

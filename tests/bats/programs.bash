@@ -6,6 +6,7 @@
 #   program NAME ARG...          runs one of them
 #   start_program NAME ARG...    in the background, as `start` does; sets PID, and SAID to the file of its output
 #   start_still                  a process whose numbers do not change; sets PID
+#   start_memoryless             a zombie, ZOMBIE; sets MEMORYLESS to it and, where one is seen, a kernel thread
 #   stop PID...                  ends what was started, and waits for its end
 
 build_programs() {
@@ -49,6 +50,17 @@ start_still() {
 	retry_until 5 in_state S "$PID"
 	kill -STOP "$PID"
 	retry_until 5 in_state T "$PID"
+}
+
+# shellcheck disable=SC2034
+start_memoryless() {
+	start sh -c 'true & exec sleep 1000'
+	retry_until 5 has_name sleep "$STARTED"
+	ZOMBIE=$(cat "/proc/$STARTED/task/$STARTED/children")
+	ZOMBIE=${ZOMBIE% }
+	retry_until 5 in_state Z "$ZOMBIE"
+	MEMORYLESS=$ZOMBIE
+	[[ ! -e /proc/2/status ]] || ! grep -q '^Kthread:.*1' /proc/2/status || MEMORYLESS+=' 2'
 }
 
 stop() {

@@ -108,7 +108,7 @@ reads_at_once() {
 	reader=$!
 	retry_until 5 grep -q request_wait_answer "/proc/$reader/stack"
 	reads_at_once "$local/total" "$local/available" "$local/$STUCK/rss" "$local/$STUCK/statm" "$local/$STUCK/comm" \
-		"$local/$STUCK/stat" "$MNT/status"
+		"$local/$STUCK/stat" "$local/$STUCK/cgroup" "$local/$STUCK/oom_score" "$local/$STUCK/peak" "$MNT/status"
 	ls -l "$local/$STUCK/" >/dev/null
 	# Others may end between their listing and a look at them.
 	ls -l "$local/" >/dev/null 2>"$BATS_TEST_TMPDIR/gone" || run ! grep -v 'No such file or directory$' "$BATS_TEST_TMPDIR/gone"
@@ -117,6 +117,31 @@ reads_at_once() {
 	let_go
 	wait "$reader" || true
 	assert_total
+}
+
+@test 'files that wait for a stuck process, and a reset of its peak, hold up nobody else' {
+	local name
+	start_still
+	retry_until 5 test -e "$local/$PID/regions"
+	stick
+	READERS=()
+	for name in regions numa_maps smaps_rollup numa; do
+		cat "$local/$STUCK/$name" >/dev/null 2>&1 3>&- 9>&- &
+		READERS+=("$!")
+	done
+	bash -c 'echo reset >"$1"' bash "$local/$STUCK/peak" 2>/dev/null 3>&- 9>&- &
+	READERS+=("$!")
+	for name in "${READERS[@]}"; do
+		retry_until 5 grep -q request_wait_answer "/proc/$name/stack"
+	done
+	run timeout 5 setpriv --reuid=4001 --regid=4001 --clear-groups bash -c 'cat "$1/self/regions" && echo reset >"$1/self/peak"' \
+		bash "$MNT"
+	assert_success
+	reads_at_once "$local/total" "$local/$STUCK/rss"
+	let_go
+	wait "${READERS[@]}" || true
+	run timeout 5 cat "$local/$PID/regions"
+	assert_success
 }
 
 ticked() {
@@ -232,4 +257,15 @@ switches() {
 
 switched() {
 	(($(switches "$1") >= $2))
+}
+
+@test 'pss of a group with a member stuck in its mmap lock is that of the others' {
+	local group=$local/by-name/mmap-stuck
+	stick
+	retry_until 5 sh -c "grep -qx '$STUCK' '$group/pids'"
+	run timeout 20 cat "$group/pss"
+	assert_success
+	((output > 0))
+	retry_until 5 sh -c "awk -v n=\"\$(cat '$group/count')\" '\$1 == \"pss_count\" { exit \$2 != n - 1 }' '$group/stat'"
+	let_go
 }

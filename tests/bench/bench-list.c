@@ -109,28 +109,6 @@ static int run_ls(const char *dir)
 	return WIFEXITED(status) && WEXITSTATUS(status) < 127 ? 0 : -1;
 }
 
-/* Cold is the kernel's cache, not a collector that has not yet had its first look: waits for that. */
-static int start_memfs(const struct place *place)
-{
-	const struct timespec pause = { 0, 10000000 };
-
-	if (place_mount(place, "memfs", NULL))
-		return -1;
-	for (int tries = 0; tries < 500; tries++) {
-		char text[4096];
-		CLEANUP_CLOSE int fd = open("memfs/status", O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-		unsigned long processes = 0;
-		text[n > 0 ? n : 0] = 0;
-		const char *line = strstr(text, "\nprocesses ");
-		if (line && sscanf(line, " processes %lu", &processes) == 1 && processes)
-			return 0;
-		nanosleep(&pause, NULL);
-	}
-	fprintf(stderr, "the collector does not publish\n");
-	return -1;
-}
-
 /* Entries of the same names and kinds in a tmpfs. */
 static int copy_directory(const char *from, const char *to, struct names *names)
 {
@@ -184,7 +162,8 @@ static int one_round(const struct place *place, unsigned round, struct times *ti
 
 	for (enum what what = CALLS; what < N_WHAT; what++) {
 		double again;
-		if (start_memfs(place) || time_list(what, dir, &times->memfs_cold[what][round]) ||
+		if (place_mount_ready(place, "memfs", NULL) ||
+			time_list(what, dir, &times->memfs_cold[what][round]) ||
 			time_list(what, dir, &again) ||
 			time_list(what, dir, &times->memfs_warm[what][round]) ||
 			time_list(what, copy, &again) || time_list(what, copy, &times->tmpfs[what][round]) ||
@@ -225,7 +204,7 @@ static int run(const struct place *place)
 			return 1;
 		}
 	}
-	if (!times || place_tmpfs("tmpfs") || start_memfs(place) ||
+	if (!times || place_tmpfs("tmpfs") || place_mount_ready(place, "memfs", NULL) ||
 		copy_directory("memfs/nodes/bench", "tmpfs/nodes/bench", &names) ||
 		place_umount(place, "memfs"))
 		return 1;

@@ -63,6 +63,38 @@ static inline int place_mount(const struct place *place, const char *name, const
 	return place_run(argv) ? -1 : 0;
 }
 
+/* Reads a file from its beginning; NUL-terminated, cut where it does not fit. 0 or -errno. */
+static inline int place_read(const char *path, char *text, size_t cap)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, cap - 1);
+
+	text[n > 0 ? n : 0] = 0;
+	return n < 0 ? -errno : 0;
+}
+
+/* The same as place_mount, and waits until the collector has had its first look: cold is the kernel's cache
+ * then, not the collector. */
+static inline int place_mount_ready(const struct place *place, const char *name, const char *more)
+{
+	const struct timespec pause = { 0, 10000000 };
+	char path[64], text[4096];
+
+	if (place_mount(place, name, more))
+		return -1;
+	snprintf(path, sizeof(path), "%s/status", name);
+	for (int tries = 0; tries < 500; tries++) {
+		unsigned long processes = 0;
+		place_read(path, text, sizeof(text));
+		const char *line = strstr(text, "\nprocesses ");
+		if (line && sscanf(line, " processes %lu", &processes) == 1 && processes)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	fprintf(stderr, "the collector does not publish\n");
+	return -1;
+}
+
 static inline int place_umount(const struct place *place, const char *name)
 {
 	char dir[64];

@@ -26,7 +26,7 @@ def content(path):
 
 
 def mask_keys(text, is_own):
-    return re.sub(rb"(?m)^(\S+)( +)\S+$", lambda line: line[1] + line[2] + b"*" if is_own(line[1]) else line[0], text)
+    return re.sub(rb"(?m)^(\S+)( +)\S+$", lambda line: line[1] + b" *" if is_own(line[1]) else line[0], text)
 
 
 def mask_rates(table):
@@ -49,7 +49,7 @@ def shown(relative, path):
     if name in FIRST_LINE or "/history/" in relative and name != "README":
         return text.split(b"\n")[0] + b"\n"
     if name == "stat":
-        return mask_keys(text, lambda key: key.endswith(b"_last"))
+        return mask_keys(text, lambda key: key.endswith(b"_last") or key == b"pss_count")
     if name == "processes" or "/top/" in relative:
         return mask_rates(text)
     return text

@@ -17,6 +17,7 @@ check() {
 	# Our own names begin with fuse_ as well, so what is libfuse's is asked of its headers.
 	libfuse=$(grep -ohE '\<fuse_[a-z0-9_]+ *\(' "$(pkg-config --variable=includedir fuse3)"/fuse3/*.h | tr -d ' (' | sort -u | paste -s -d '|')
 	door '^fs/fuse[^/]*$' "\\<(${libfuse:-fuse_[a-z_]+})\\>|<fuse[^>]*\.h>" 'libfuse belongs to fs/fuse*'
+	door '^collector/sample/tasks[^/]*$' '\<(lib)?bpf_[a-z_]+ *\(|<bpf/|\.skel\.h' 'libbpf belongs to collector/sample/tasks*'
 	# supervisor.c and its like read their own mounts and hold their own descriptors, which no fixture root has:
 	# /proc/self and /proc/thread-self are about us, not about the machine that is watched.
 	door '^schema/proc/root\.[ch]$' '"/(proc|sys)(/[^" ,]*)?"' 'the kernel'\''s files are opened through schema/proc/root' |
@@ -29,9 +30,10 @@ sample() {
 	mkdir -p fs collector schema/proc
 	printf '/* sqlite3_open */\nint x = sqlite3_open(0);\n' >fs/a.c
 	echo '#include <fuse3/fuse_lowlevel.h>' >collector/a.c
+	echo 'int r = bpf_iter_create(1);' >collector/c.c
 	echo 'int y = fuse_reply_err (0, 1);' >fs/b.c
 	printf 'open("/proc/self/mounts");\nopen("/proc/meminfo");\nopen("/sys/x"); /* why */\n' >collector/b.c
-	printf '%s\n' fs/a.c:2: collector/a.c:1: fs/b.c:1: collector/b.c:2: collector/b.c:3:
+	printf '%s\n' fs/a.c:2: collector/a.c:1: fs/b.c:1: collector/b.c:2: collector/b.c:3: collector/c.c:1:
 }
 
 lint

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Include cmocka.h before. */
+/* A child process that changes as it is told. Include cmocka.h before. */
 #pragma once
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -18,17 +17,29 @@ struct child {
 	int tell, hear;
 };
 
-static inline void *child_idle(void *arg)
+static inline void *idle(void *arg)
 {
 	for (;;)
 		pause();
 	return arg;
 }
 
+/* Touches some pages, fewer than a processor may hold back, and stays. */
+static inline void *touch_and_idle(void *arg)
+{
+	const int *out = arg;
+	enum { FEW = 5 * 4096 };
+	char *few = mmap(NULL, FEW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(few, 1, FEW);
+	if (write(*out, "t", 1) != 1)
+		_exit(1);
+	return idle(arg);
+}
+
 static inline void child_main(int in, int out)
 {
 	char letter;
-	static char *block;
+	char *block = NULL;
 	enum { BLOCK = 8 << 20 };
 	while (read(in, &letter, 1) == 1) {
 		pthread_t thread;
@@ -39,13 +50,21 @@ static inline void child_main(int in, int out)
 			munmap(block, BLOCK);
 		} else if (letter == 'n') {
 			prctl(PR_SET_NAME, "renamed");
+		} else if (letter == 't') { /* a thread of its own changes the memory */
+			pthread_create(&thread, NULL, touch_and_idle, &out);
+			continue;
+		} else if (letter == 'e') { /* another program, which answers each letter with itself */
+			if (dup2(in, 0) < 0 || dup2(out, 1) < 0)
+				_exit(1);
+			execl("/bin/cat", "cat", (char *)NULL);
+			_exit(1);
 		} else if (letter == 'l') { /* the leader ends, a thread lives */
-			pthread_create(&thread, NULL, child_idle, NULL);
+			pthread_create(&thread, NULL, idle, NULL);
 			if (write(out, &letter, 1) != 1)
 				_exit(1);
 			syscall(SYS_exit, 0);
 		} else if (letter == 'q') { /* all of it ends, while its other threads are there */
-			pthread_create(&thread, NULL, child_idle, NULL);
+			pthread_create(&thread, NULL, idle, NULL);
 			_exit(5);
 		} else {
 			_exit(letter);

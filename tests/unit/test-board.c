@@ -295,7 +295,7 @@ static void lies_are_put_in_range(void **state)
 {
 	const struct rig *rig = *state;
 	struct board_process process = process_of(9, 1);
-	struct board_health health = { .history_state = 99, .births_from = 99 };
+	struct board_health health = { .history_state = 99, .births_from = 99, .sweep = 99 };
 	struct settings settings = { 0 };
 	struct board_news news = { .kind = 77 };
 
@@ -318,6 +318,7 @@ static void lies_are_put_in_range(void **state)
 	assert_int_equal(board_read_health(rig->reader, &health), BOARD_FOUND);
 	assert_int_equal(health.history_state, BOARD_HISTORY_ABSENT);
 	assert_int_equal(health.births_from, BOARD_BIRTHS_SWEEP);
+	assert_int_equal(health.sweep, BOARD_SWEEP_PORTABLE);
 	board_write_settings(rig->writer, &settings);
 	assert_int_equal(board_read_settings(rig->reader, &settings), BOARD_FOUND);
 	assert_int_equal(

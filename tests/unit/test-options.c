@@ -48,6 +48,10 @@ static void each_option_is_taken(void **state)
 	assert_int_equal(options.freshness_ms, 250);
 	assert_int_equal(options.interval_ms, 500);
 	assert_int_equal(options.log_level, 3);
+	set(&options, "sweep=portable");
+	assert_string_equal(options.sweep, "portable");
+	set(&options, "sweep=bpf");
+	assert_string_equal(options.sweep, "bpf");
 	set(&options, "dir=/d,host=h,id=i,owner_uid=4294967295,owner_gid=7");
 	assert_string_equal(options.dir, "/d");
 	assert_string_equal(options.host, "h");
@@ -67,12 +71,17 @@ static void each_option_is_taken(void **state)
 
 static void bad_ones_are_refused_with_a_reason(void **state)
 {
+	static const char *const no_sweeps[] = { "sweep=p", "sweep=bp", "sweep=bpff", "sweep=portable|bpf",
+		"sweep=|" };
 	assert_refused("nodes=a", EINVAL, "there is no option `nodes`");
 	assert_refused("nod=a", EINVAL, "there is no option `nod`");
 	assert_refused("Node=a", EINVAL, "there is no option `Node`");
 	assert_refused("=a", EINVAL, "there is no option ``");
 	assert_refused("node", EINVAL, "option node takes a value");
 	assert_refused("node=", EINVAL, "option node takes a value");
+	assert_refused("sweep=", EINVAL, "option sweep takes a value");
+	for (size_t i = 0; i < sizeof(no_sweeps) / sizeof(*no_sweeps); i++)
+		assert_refused(no_sweeps[i], EINVAL, "option sweep takes portable|bpf");
 	assert_refused("single=1", EINVAL, "option single takes no value");
 	assert_refused("freshness_ms", EINVAL, "option freshness_ms takes a number");
 	assert_refused("freshness_ms=", EINVAL, "option freshness_ms takes a number");
@@ -128,7 +137,7 @@ static void what_is_put_sets_the_same(void **state)
 static void help_has_what_people_may_say_and_no_more(void **state)
 {
 	static const char *const shown[] = { "node=", "state=", "run=", "proc=", "single ",
-		"freshness_ms=", "interval_ms=", "log_level=" };
+		"freshness_ms=", "interval_ms=", "log_level=", "sweep=" };
 	struct buf help CLEANUP_BUF = BUF_INIT;
 	unsigned lines = 0;
 

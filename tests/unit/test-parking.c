@@ -73,7 +73,7 @@ static void one_that_waits_does_not_keep_the_next(void **state)
 
 	reset(lot, false);
 	for (unsigned i = 1; i <= 8; i++) {
-		assert_int_equal(parking_submit(lot->parking, wait_in_the_lot, lot), 0);
+		assert_int_equal(parking_submit(lot->parking, PARKING_BRIEF, wait_in_the_lot, lot), 0);
 		await(lot, &lot->begun, i);
 	}
 	open_up(lot);
@@ -86,7 +86,7 @@ static void all_at_once_are_begun_too(void **state)
 
 	reset(lot, false);
 	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(parking_submit(lot->parking, wait_in_the_lot, lot), 0);
+		assert_int_equal(parking_submit(lot->parking, PARKING_BRIEF, wait_in_the_lot, lot), 0);
 	await(lot, &lot->begun, 8);
 	open_up(lot);
 	await(lot, &lot->ended, 8);
@@ -100,9 +100,9 @@ static void more_than_fit_are_refused_and_none_is_lost(void **state)
 
 	reset(lot, false);
 	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(parking_submit(lot->parking, wait_in_the_lot, lot), 0);
+		assert_int_equal(parking_submit(lot->parking, PARKING_BRIEF, wait_in_the_lot, lot), 0);
 	await(lot, &lot->begun, 8);
-	while (!(r = parking_submit(lot->parking, wait_in_the_lot, lot)))
+	while (!(r = parking_submit(lot->parking, PARKING_BRIEF, wait_in_the_lot, lot)))
 		parked++;
 	assert_int_equal(r, -EAGAIN);
 	assert_int_equal(parked, 256);
@@ -110,7 +110,7 @@ static void more_than_fit_are_refused_and_none_is_lost(void **state)
 	open_up(lot);
 	await(lot, &lot->ended, 8 + 256);
 	/* There is room again. */
-	assert_int_equal(parking_submit(lot->parking, wait_in_the_lot, lot), 0);
+	assert_int_equal(parking_submit(lot->parking, PARKING_BRIEF, wait_in_the_lot, lot), 0);
 	await(lot, &lot->ended, 8 + 256 + 1);
 }
 
@@ -138,17 +138,55 @@ static void jobs_are_taken_in_order(void **state)
 
 	reset(lot, false);
 	for (unsigned i = 0; i < 7; i++)
-		assert_int_equal(parking_submit(lot->parking, wait_in_the_lot, lot), 0);
+		assert_int_equal(parking_submit(lot->parking, PARKING_BRIEF, wait_in_the_lot, lot), 0);
 	await(lot, &lot->begun, 7);
 	for (unsigned i = 0; i < 200; i++) {
 		numbered[i] = (struct numbered) { lot, i };
-		assert_int_equal(parking_submit(lot->parking, note_order, &numbered[i]), 0);
+		assert_int_equal(parking_submit(lot->parking, PARKING_BRIEF, note_order, &numbered[i]), 0);
 	}
 	await(lot, &lot->ended, 200);
 	for (unsigned i = 0; i < 200; i++)
 		assert_int_equal(lot->order[i], i);
 	open_up(lot);
 	await(lot, &lot->ended, 207);
+}
+
+enum { ALICE = 1000, BOB };
+
+/* Two of the eight threads for a user, four for root; what waits behind a share is passed over. */
+static void nobody_has_all_threads(void **state)
+{
+	struct lot *lot = *state;
+
+	reset(lot, false);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(parking_submit(lot->parking, ALICE, wait_in_the_lot, lot), 0);
+	await(lot, &lot->begun, 2);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(parking_submit(lot->parking, 0, wait_in_the_lot, lot), 0);
+	await(lot, &lot->begun, 6);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(parking_submit(lot->parking, BOB, wait_in_the_lot, lot), 0);
+	await(lot, &lot->begun, 8);
+	open_up(lot);
+	await(lot, &lot->ended, 12);
+}
+
+static void nobody_has_all_places(void **state)
+{
+	struct lot *lot = *state;
+	unsigned parked = 0;
+
+	reset(lot, false);
+	while (!parking_submit(lot->parking, ALICE, wait_in_the_lot, lot))
+		parked++;
+	await(lot, &lot->begun, 2);
+	/* One or two of hers may have been taken before the others came. */
+	assert_in_range(parked, 64, 66);
+	assert_int_equal(parking_submit(lot->parking, BOB, wait_in_the_lot, lot), 0);
+	await(lot, &lot->begun, 3);
+	open_up(lot);
+	await(lot, &lot->ended, parked + 1);
 }
 
 int main(void)
@@ -158,6 +196,8 @@ int main(void)
 		cmocka_unit_test(all_at_once_are_begun_too),
 		cmocka_unit_test(more_than_fit_are_refused_and_none_is_lost),
 		cmocka_unit_test(jobs_are_taken_in_order),
+		cmocka_unit_test(nobody_has_all_threads),
+		cmocka_unit_test(nobody_has_all_places),
 	};
 	return cmocka_run_group_tests(tests, begin, NULL);
 }

@@ -123,6 +123,53 @@ static void rates_of_all_windows(void **state)
 	assert_int_equal(lines, N_PROCESS_RATES * N_WINDOWS);
 }
 
+static void expect_directory(const char *name, size_t n, const char *expected)
+{
+	struct buf text CLEANUP_BUF = BUF_INIT;
+
+	render_directory_name(&text, (struct span) { name, n });
+	buf_putc(&text, 0);
+	assert_string_equal(text.data, expected);
+}
+
+static void what_a_path_would_take_otherwise_is_escaped(void **state)
+{
+	expect_directory("bash", 4, "bash");
+	expect_directory("", 0, "\\000");
+	expect_directory(".", 1, "\\056");
+	expect_directory("..", 2, "\\056\\056");
+	expect_directory("...", 3, "...");
+	expect_directory("/a/", 3, "\\057a\\057");
+	expect_directory("a\tb\\c\n", 6, "a\\011b\\134c\\012");
+	expect_directory("\xc3\xbc \xff", 4, "\xc3\xbc \xff");
+}
+
+static void directory(const char *name, size_t n, char ret[256])
+{
+	struct buf text CLEANUP_BUF = BUF_INIT;
+
+	render_directory_name(&text, (struct span) { name, n });
+	assert_true(text.len <= 255);
+	memcpy(ret, text.data, text.len);
+	ret[text.len] = 0;
+}
+
+static void what_is_too_long_for_a_name_stays_unlike_others(void **state)
+{
+	char long_one[255], plain[256], cut[256], other[256];
+
+	memset(long_one, 'x', sizeof(long_one));
+	directory(long_one, sizeof(long_one), plain);
+	assert_int_equal(strlen(plain), 255);
+	memset(long_one, '\\', sizeof(long_one));
+	directory(long_one, sizeof(long_one), cut);
+	assert_int_equal(cut[strlen(cut) - 9], '~');
+	assert_int_equal((strlen(cut) - 9) % 4, 0); /* no escape is cut */
+	long_one[254] = 'y';
+	directory(long_one, sizeof(long_one), other);
+	assert_string_not_equal(cut, other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +179,8 @@ int main(void)
 		cmocka_unit_test(every_number_has_the_same_length),
 		cmocka_unit_test(metrics_have_their_own_units),
 		cmocka_unit_test(rates_of_all_windows),
+		cmocka_unit_test(what_a_path_would_take_otherwise_is_escaped),
+		cmocka_unit_test(what_is_too_long_for_a_name_stays_unlike_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,11 +6,6 @@
 #include <cmocka.h>
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "schema/proc/pid_stat.h"

@@ -399,6 +399,58 @@ static void growth_has_a_rate(void **state)
 	assert_int_equal(node.rate[0][WINDOW_1S], 0);
 }
 
+static void expect_cgroup(const struct rig *rig, uint32_t pid, const char *path)
+{
+	struct board_cgroup cgroup = { 0 };
+	struct board_process process = shown(rig, pid);
+
+	assert_int_equal(board_read_cgroup(rig->board, process.cgroup, &cgroup), BOARD_FOUND);
+	assert_string_equal(cgroup.path, path);
+}
+
+static void cgroups_are_known_and_followed(void **state)
+{
+	struct rig *rig = *state;
+	struct made made = { .comm = "a", .state = 'S', .start_ticks = 1, .threads = 1, .pages = 10 };
+	const struct made thread = { .comm = "kthread",
+		.state = 'S',
+		.start_ticks = 1,
+		.threads = 1,
+		.flags = PID_STAT_KERNEL_THREAD };
+
+	put(rig, 90, &made);
+	put(rig, 91, &made);
+	put(rig, 92, &thread);
+	put_file(rig, "90/cgroup", "0::/system.slice/a.service\n");
+	put_file(rig, "91/cgroup", "0::/\n");
+	put_file(rig, "92/cgroup", "0::/b.service\n");
+	start(rig);
+	expect_cgroup(rig, 90, "/system.slice/a.service");
+	assert_int_equal(shown(rig, 91).cgroup, 0);
+	assert_int_equal(shown(rig, 92).cgroup, 0);
+
+	/* Its change is nobody's news; exec, or a new name, is when to look. */
+	uint64_t before = shown(rig, 90).cgroup;
+	put_file(rig, "90/cgroup", "0::/system.slice/b.service\n");
+	sampler_tick(&rig->sampler);
+	assert_true(shown(rig, 90).cgroup == before);
+	sampler_told_exec(&rig->sampler, 90);
+	sampler_tick(&rig->sampler);
+	expect_cgroup(rig, 90, "/system.slice/b.service");
+	struct board_cgroup gone;
+	assert_int_equal(board_read_cgroup(rig->board, before, &gone), BOARD_ABSENT);
+
+	/* A successor has the same at once, before it looked. */
+	before = shown(rig, 90).cgroup;
+	struct board_health health = { .generation = 5 };
+	sampler_deinit(&rig->sampler);
+	assert_int_equal(sampler_init(&rig->sampler, &rig->root, rig->board, 1000, &health), 0);
+	assert_true(shown(rig, 90).cgroup == before);
+	expect_cgroup(rig, 90, "/system.slice/b.service");
+	sampler_tick(&rig->sampler);
+	assert_true(shown(rig, 90).cgroup == before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -413,6 +465,7 @@ int main(void)
 		TEST(a_successor_goes_on),
 		TEST(many_come_and_go_in_any_order),
 		TEST(growth_has_a_rate),
+		TEST(cgroups_are_known_and_followed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
