@@ -18,7 +18,7 @@ enum { VALUE_BYTES = 64, PRESSURE_BYTES = 1024 };
 /* Takes the first mount of a kind that can be reached through the root; what has blanks in it is not. */
 static void take(struct cgroup_mount *mount, const struct mountinfo *info)
 {
-	static const char sys[] = "/sys/";
+	static const char sys[] = PROC_ROOT_SYS;
 	const size_t n_sys = sizeof(sys) - 1;
 	bool whole = span_equals(info->root, "/");
 

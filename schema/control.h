@@ -35,8 +35,8 @@ enum control_op {
 	CONTROL_OP_CONFIG,      /* payload: what was written to config */
 	CONTROL_OP_ALERTS,      /* the same, to alerts */
 	CONTROL_OP_TAGS,        /* the same, to tags */
-	CONTROL_OP_FILE,        /* payload: the name of a file of (pid, start_ticks); its bytes, for the caller */
-	CONTROL_OP_RESET_PEAK,  /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
+	CONTROL_OP_FILE, /* payload: the name of a file of (pid, start_ticks); its bytes, for the caller */
+	CONTROL_OP_RESET_PEAK, /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
 	N_CONTROL_OPS,
 };
 

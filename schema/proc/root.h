@@ -27,6 +27,9 @@ struct proc_root {
 int proc_root_init(struct proc_root *root, const char *dir);
 void proc_root_deinit(struct proc_root *root);
 
+/* Where sys/ is in paths that the kernel tells, as in mountinfo. */
+#define PROC_ROOT_SYS "/sys/"
+
 enum proc_outcome { PROC_OK = 0, PROC_GONE = 1 };
 
 /*
