@@ -21,9 +21,9 @@ tasks() {
 	python3 - "$TOP/docs/cookbook.md" <<'PYTHON'
 import json, re, sys
 text = open(sys.argv[1]).read()
-for title, command, shows in re.findall(r"\*\*(\d+\..*?)\*\*[^\n]*\n```sh\n(.*?)\n```\n<!-- shows: ?(.*?) -->", text, re.S):
-    print(json.dumps([title, command, shows]))
-assert text.count("```sh") == len(re.findall("shows: ?", text)) - 1, "a task without what it shows"
+for title, command, shows in re.findall(r"\*\*(\d+\..*?)\*\*[^\n]*\n```sh\n(.*?)\n```\n<!-- shows:([^\n]*?)-->", text, re.S):
+    print(json.dumps([title, command, shows.strip()]))
+assert text.count("```sh") == text.count("<!-- shows:"), "a task without what it shows"
 PYTHON
 }
 

@@ -11,6 +11,12 @@ setup_file() {
 setup() {
 	setup_memfs
 	ended=$MNT/local/ended
+	retry_until 10 has_ticked
+	[[ $(field "$MNT/status" births) == connector ]] || skip 'kernel: the proc connector, which tells how processes end, is not in this pid namespace'
+}
+
+has_ticked() {
+	(($(field "$MNT/status" generation) > 0))
 }
 
 teardown() {

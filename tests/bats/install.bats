@@ -186,7 +186,7 @@ PYTHON
 	offers 'mount' m
 	offers '--help --version' --
 	offers '-f -o' mount -
-	offers 'state= single' mount -o s
+	offers 'state= single sweep=' mount -o s
 	offers 'node=x,state=' mount -o node=x,st
 	offers '--markdown --man' tree --m
 	offers '' tree ''

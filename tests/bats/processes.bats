@@ -78,9 +78,17 @@ gone_from_table() {
 	retry_until 10 listing_agrees
 }
 
-# Of those that are in /proc before and after, none is missing.
+ticked_since() {
+	(($(field "$MNT/status" generation) > $1))
+}
+
+# Of those that are in /proc two ticks before and after, none is missing: where the kernel reports no births, a
+# listing at each tick finds them.
 listing_agrees() {
+	local generation
+	generation=$(field "$MNT/status" generation)
 	ls /proc | grep -x '[0-9]*' | sort >"$BATS_TEST_TMPDIR/before"
+	retry_until 5 ticked_since $((generation + 1)) >/dev/null
 	ls "$local" | grep -x '[0-9]*' | sort >"$BATS_TEST_TMPDIR/here"
 	ls /proc | grep -x '[0-9]*' | sort >"$BATS_TEST_TMPDIR/after"
 	[[ -z $(comm -12 "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" | comm -23 - "$BATS_TEST_TMPDIR/here") ]]

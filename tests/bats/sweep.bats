@@ -72,7 +72,7 @@ awk '$1 == "sweep" { print $2 }' "$folder/mnt/status"
 grep -c 'no BPF sweep: ' "$folder/run/log"
 "$1" umount "$folder/mnt"
 INSIDE
-	chmod 777 "$BATS_TEST_TMPDIR/u"
+	chown nobody:nogroup "$BATS_TEST_TMPDIR/u"
 	run -0 as_user timeout 60 bash "$BATS_TEST_TMPDIR/u/inside" "$(memfs_for_users)" "$BATS_TEST_TMPDIR/u"
 	assert_output $'portable\n1'
 }
