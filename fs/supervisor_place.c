@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -175,6 +176,34 @@ static int share_state_directory(struct supervisor *supervisor, struct err *err)
 	return 0;
 }
 
+/* Whether serve can look up names in a directory. */
+static bool serve_reaches(const struct supervisor *supervisor, const char *path)
+{
+	setfsgid(supervisor->serve_gid);
+	setfsuid(supervisor->serve_uid);
+	CLEANUP_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP_CLOSE int self = dir < 0 ? -1 : openat(dir, ".", O_PATH | O_CLOEXEC);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	return self >= 0;
+}
+
+/* Serve asks the collector through a socket in the run directory, and reads history in the other. */
+static int check_reach(const struct supervisor *supervisor, struct err *err)
+{
+	const struct options *options = &supervisor->options;
+	static const char cure[] = "let others search the folders above it (chmod o+x), or name another";
+
+	if (!serve_reaches(supervisor, options->run))
+		return err_set(err, EACCES, "user %u, as whom the tree is served, cannot reach run=%s: %s",
+			(unsigned)supervisor->serve_uid, options->run, cure);
+	if (!serve_reaches(supervisor, options->state))
+		log_warning(
+			"there will be no history: user %u, as whom the tree is served, cannot reach state=%s: %s",
+			(unsigned)supervisor->serve_uid, options->state, cure);
+	return 0;
+}
+
 int place_prepare(struct supervisor *supervisor, struct err *err)
 {
 	int r;
@@ -182,7 +211,7 @@ int place_prepare(struct supervisor *supervisor, struct err *err)
 	snprintf(supervisor->live_dir, sizeof(supervisor->live_dir), "%s/live", supervisor->options.run);
 	if ((r = own_dir_open(supervisor->options.run, err, &supervisor->run_fd)) ||
 		(r = lock_run(supervisor, err)) || (r = open_log(supervisor, err)) ||
-		(r = share_state_directory(supervisor, err)) ||
+		(r = share_state_directory(supervisor, err)) || (r = check_reach(supervisor, err)) ||
 		(r = read_or_make_id(&supervisor->options, err)))
 		return r;
 	return open_programs(supervisor, err);

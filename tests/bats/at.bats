@@ -98,8 +98,8 @@ later_than() {
 import json, sys
 stat = json.load(open(f"{sys.argv[1]}/stat.json"))
 rows = json.load(open(f"{sys.argv[1]}/processes.json"))
-assert stat["level"] == "seconds" and isinstance(stat["total"], int)
-assert rows and all(isinstance(row["comm"], str) for row in rows)
+assert stat["level"] == "seconds" and isinstance(stat["total"], int), stat
+assert rows and all(isinstance(row["comm"], str) for row in rows), rows[:3]
 PYTHON
 	setup_memfs_at single single,interval_ms=100
 	local=$MNT/local

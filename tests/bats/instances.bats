@@ -249,3 +249,17 @@ dead() {
 	assert_success
 	nothing_left
 }
+
+@test 'a run directory that serve cannot reach is refused; such a state directory means no history, and the log says so' {
+	local closed=$BATS_TEST_TMPDIR/closed dir=$BATS_TEST_TMPDIR/reach
+	mkdir -m 700 "$closed" && mkdir -p "$dir/mnt" "$closed/state"
+	run -1 "$MEMFS" mount -o "state=$dir/state,run=$closed/run,node=reach" "$dir/mnt"
+	assert_output --partial "cannot reach run=$closed/run: let others search"
+	run ! mountpoint -q "$dir/mnt"
+	[[ ! -e $closed/run ]] || fail 'something is left'
+	"$MEMFS" mount -o "state=$closed/state,run=$dir/run,node=reach" "$dir/mnt" 3>&-
+	grep -q "no history.*cannot reach state=$closed/state" "$dir/run/log"
+	[[ $(cat "$dir/mnt/self/pss") -gt 0 ]]
+	run cat "$dir/mnt/local/history/10m"
+	assert_output --partial 'No data available'
+}
