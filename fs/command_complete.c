@@ -23,5 +23,5 @@ int command_complete(int argc, char **argv)
 		complete_offer(&out, "--help", word);
 		complete_offer(&out, "--version", word);
 	}
-	return buf_error(&out) || fwrite(out.data, 1, out.len, stdout) != out.len;
+	return buf_error(&out) || (out.len && fwrite(out.data, 1, out.len, stdout) != out.len);
 }
