@@ -172,6 +172,10 @@ struct inquiry *inquiries_begin(struct inquiries *inquiries, const struct inquir
 	}
 	uint32_t pid = (uint32_t)call->pid;
 	const struct process *process = process_find(&inquiries->sampler->table, pid);
+	if (!process) { /* so young that no sweep has seen it: whose it is decides whose share it takes */
+		sampler_told_fork(inquiries->sampler, pid);
+		process = process_find(&inquiries->sampler->table, pid);
+	}
 	inquiry->job = (struct job) { .work = work, .done = done };
 	inquiry->kind = kind;
 	inquiry->inquiries = inquiries;
@@ -179,7 +183,6 @@ struct inquiry *inquiries_begin(struct inquiries *inquiries, const struct inquir
 	inquiry->pid = pid;
 	inquiry->start_ticks = call->start_ticks;
 	inquiry->outcome = -ECANCELED; /* unless a worker gets to it */
-	/* One so young that no sweep has seen it is nobody's. */
 	inquiry->owner = process ? process->shown.uid : UINT32_MAX;
 	return inquiry;
 }

@@ -165,6 +165,8 @@ for i in range(1000):
 	local victim poller
 	start sleep 1000
 	victim=$STARTED
+	# Where the kernel reports no births, who comes and goes between two sweeps has no end either.
+	retry_until 5 grep -q "^$victim	" "$local/processes"
 	python3 -c '
 import os, select, sys
 fd, wanted = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK), b"\texit\tpid/%s\t" % sys.argv[2].encode()
