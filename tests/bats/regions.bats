@@ -34,7 +34,8 @@ start_mappings() {
 	retry_until 5 test -e "$local/$PID/cgroup"
 	for name in comm statm cgroup oom_score cmdline smaps_rollup numa_maps; do
 		[[ -e /proc/$PID/$name ]] || continue
-		cmp "/proc/$PID/$name" "$local/$PID/$name"
+		# oom_score follows the memory of the machine, shares in smaps_rollup who else has the libraries.
+		retry_until 10 cmp "/proc/$PID/$name" "$local/$PID/$name"
 	done
 	assert_equal "$(cat "$local/$PID/exe")" "$(readlink "/proc/$PID/exe")"
 }
