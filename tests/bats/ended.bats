@@ -11,17 +11,13 @@ setup_file() {
 setup() {
 	setup_memfs
 	ended=$MNT/local/ended
-	retry_until 10 has_ticked
-	[[ $(field "$MNT/status" births) == connector ]] || skip 'kernel: the proc connector, which tells how processes end, is not in this pid namespace'
+	need_kernel 'the proc connector, which tells how processes end, is not in this pid namespace' \
+		retry_until 5 births_are_reported
 }
 
-has_ticked() {
-	(($(field "$MNT/status" generation) > 0))
-}
-
-teardown() {
-	[[ -z ${CGROUP:-} ]] || remove_cgroup
-	teardown_memfs
+# Not before the kernel has answered.
+births_are_reported() {
+	[[ $(field "$MNT/status" births) == connector ]]
 }
 
 # remains PID: prints the directory of what remains of it.
