@@ -15,6 +15,11 @@ setup() {
 		retry_until 5 births_are_reported
 }
 
+teardown() {
+	[[ -z ${CGROUP:-} ]] || remove_cgroup
+	teardown_memfs
+}
+
 # Not before the kernel has answered.
 births_are_reported() {
 	[[ $(field "$MNT/status" births) == connector ]]
