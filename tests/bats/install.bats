@@ -155,13 +155,13 @@ PYTHON
 
 @test "systemd takes the unit, makes the user and the directories" {
 	local root=$BATS_TEST_TMPDIR/root
-	sed "s,@bindir@/memfs,$(realpath "$MEMFS")," "$TOP/dist/memfs.service.in" >"$BATS_TEST_TMPDIR/memfs.service"
+	sed "s,@bindir@/memfs,$(realpath "$MEMFS")," "$TOP/fs/dist/memfs.service.in" >"$BATS_TEST_TMPDIR/memfs.service"
 	run -0 systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/memfs.service"
 	assert_output ''
 	mkdir -p "$root/etc"
-	run -0 systemd-sysusers --root="$root" "$TOP/dist/memfs.sysusers"
+	run -0 systemd-sysusers --root="$root" "$TOP/fs/dist/memfs.sysusers"
 	grep -q '^memfs:' "$root/etc/passwd"
-	run -0 systemd-tmpfiles --create --root="$root" "$TOP/dist/memfs.tmpfiles"
+	run -0 systemd-tmpfiles --create --root="$root" "$TOP/fs/dist/memfs.tmpfiles"
 	assert_equal "$(stat -c '%a %u' "$root/memfs" "$root/var/lib/memfs")" $'755 0\n750 0'
 	assert_equal "$(stat -c %g "$root/var/lib/memfs")" "$(awk -F : '$1 == "memfs" { print $3 }' "$root/etc/group")"
 }
@@ -208,14 +208,14 @@ keys() {
 	mkdir -p "$BATS_TEST_TMPDIR/home/some-directory"
 	cd "$BATS_TEST_TMPDIR/home"
 	PATH=$(realpath "$MEMFS_BUILD"):$PATH run -0 keys bash --norc --noprofile -i -- \
-		"PS1='> '; source '$TOP/dist/completion.bash'; echo sourced-\$?\n" sourced-0 \
+		"PS1='> '; source '$TOP/fs/dist/completion.bash'; echo sourced-\$?\n" sourced-0 \
 		'memfs mou\t' 'memfs mount ' '-o fresh\t' 'freshness_ms=' '10,sta\t' ',state=' 'some\t' 'some-directory/' \
 		'\x15memfs umount som\t' 'memfs umount some-directory/' '\x15memfs --v\t' 'memfs --version '
 }
 
 @test "zsh completes" {
 	mkdir -p "$BATS_TEST_TMPDIR/home/some-directory" "$BATS_TEST_TMPDIR/functions"
-	cp "$TOP/dist/completion.zsh" "$BATS_TEST_TMPDIR/functions/_memfs"
+	cp "$TOP/fs/dist/completion.zsh" "$BATS_TEST_TMPDIR/functions/_memfs"
 	cd "$BATS_TEST_TMPDIR/home"
 	PATH=$(realpath "$MEMFS_BUILD"):$PATH run -0 keys env TERM=dumb zsh -f -i -- \
 		"PS1='> '; fpath=('$BATS_TEST_TMPDIR/functions' \$fpath); autoload -U compinit; compinit -u -D; echo loaded-\$?\n" loaded-0 \
