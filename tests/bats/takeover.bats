@@ -221,16 +221,18 @@ while wanted not in text:
 
 @test 'kill -9 serve many times: files that are open, names and sizes stay what they were' {
 	start_still
-	local i id
+	local i id pid
 	id=$(stat -c %i "$local/$PID/rss")
 	exec 7<"$local/$PID/rss" 8<"$local"
 	cat "$local/$PID/rss" >"$BATS_TEST_TMPDIR/rss"
 	for i in 1 2 3 4 5 6 7 8; do
-		kill -KILL "$(serve_pid)"
+		pid=$(serve_pid)
+		kill -KILL "$pid"
 		cmp "$local/$PID/rss" "$BATS_TEST_TMPDIR/rss"
 		cmp /proc/self/fd/7 "$BATS_TEST_TMPDIR/rss"
 		assert_equal "$(stat -c %i "$local/$PID/rss")" "$id"
 		[[ $(cat "/proc/self/fd/8/total") == $(cat "$local/total") ]]
+		retry_until 5 replaced serve "$pid"
 	done
 	exec 7<&- 8<&-
 	grep -q . "$local/by-name/sleep/pids"
