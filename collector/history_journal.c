@@ -3,6 +3,7 @@
  * transaction. */
 #include "collector/history_ended.h"
 #include "collector/history_writer.h"
+#include "schema/base/array.h"
 #include "schema/base/buf.h"
 #include "schema/base/cleanup.h"
 
@@ -108,16 +109,10 @@ static int on_open_subject(void *ctx, const struct store_subject *subject)
 
 	if (place != LIVE_NONE && lost->writer->live.live[place].start_ticks == subject->start_ticks)
 		return 0;
-	if (lost->n == lost->cap) {
-		size_t cap = lost->cap ? lost->cap * 2 : 64;
-		int64_t *ids = reallocarray(lost->subject, cap, sizeof(*ids));
-
-		if (!ids)
-			return -ENOMEM;
-		lost->subject = ids;
-		lost->cap = cap;
-	}
-	lost->subject[lost->n++] = subject->id;
+	int64_t *id = array_push(&lost->subject, &lost->n, &lost->cap);
+	if (!id)
+		return -ENOMEM;
+	*id = subject->id;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * the node has, and who has a sample in it lived. Ticks of the journal are followed for all subjects at once.
  */
 #include "schema/history.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/pack.h"
 
@@ -36,16 +37,10 @@ static int on_subject(void *ctx, const struct store_subject *subject)
 	struct collecting *collecting = ctx;
 	struct history_moment *moment = collecting->moment;
 
-	if (moment->n == collecting->cap) {
-		size_t cap = collecting->cap ? 2 * collecting->cap : 256;
-		struct history_process *grown = reallocarray(moment->process, cap, sizeof(*grown));
+	struct history_process *process = array_push(&moment->process, &moment->n, &collecting->cap);
 
-		if (!grown)
-			return -ENOMEM;
-		moment->process = grown;
-		collecting->cap = cap;
-	}
-	struct history_process *process = &moment->process[moment->n++];
+	if (!process)
+		return -ENOMEM;
 	*process = (struct history_process) {
 		.subject = subject->id,
 		.boot = subject->boot,
@@ -110,18 +105,9 @@ static struct pack_follow *follow_of(struct following *following, size_t *at, in
 		++*at;
 	if (*at < following->n && following->follow[*at].subject == subject)
 		return &following->follow[*at];
-	if (following->n == following->cap) {
-		size_t cap = following->cap ? 2 * following->cap : 256;
-		struct pack_follow *grown = reallocarray(following->follow, cap, sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		following->follow = grown;
-		following->cap = cap;
-	}
-	struct pack_follow *place = following->follow + *at;
-	memmove(place + 1, place, (following->n++ - *at) * sizeof(*place));
-	*place = (struct pack_follow) { .subject = subject };
+	struct pack_follow *place = array_insert(&following->follow, &following->n, &following->cap, *at);
+	if (place)
+		*place = (struct pack_follow) { .subject = subject };
 	return place;
 }
 
@@ -228,16 +214,11 @@ static int on_listed(void *ctx, int64_t subject, int64_t unit)
 {
 	struct list *list = ctx;
 
-	if (list->n == list->cap) {
-		size_t cap = list->cap ? 2 * list->cap : 1024;
-		struct listed *grown = reallocarray(list->listed, cap, sizeof(*grown));
+	struct listed *listed = array_push(&list->listed, &list->n, &list->cap);
 
-		if (!grown)
-			return -ENOMEM;
-		list->listed = grown;
-		list->cap = cap;
-	}
-	list->listed[list->n++] = (struct listed) { subject, unit };
+	if (!listed)
+		return -ENOMEM;
+	*listed = (struct listed) { subject, unit };
 	return 0;
 }
 

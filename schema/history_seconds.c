@@ -4,6 +4,7 @@
  * taken: after a restart or a jump of the clock within a minute they are the newer ones.
  */
 #include "schema/history_seconds.h"
+#include "schema/base/array.h"
 #include "schema/pack.h"
 
 #include <errno.h>
@@ -29,19 +30,6 @@ struct journal {
 	struct pack_follow follow;
 };
 
-/* Doubles what has grown to its end. */
-static bool grow(void **array, size_t *cap, size_t size)
-{
-	size_t wanted = *cap ? 2 * *cap : 64;
-	void *grown = reallocarray(*array, wanted, size);
-
-	if (!grown)
-		return false;
-	*array = grown;
-	*cap = wanted;
-	return true;
-}
-
 /* Ticks come nearly in order: the place is looked for from the end. */
 static int minute_put(struct history_seconds *seconds, int64_t minute)
 {
@@ -51,12 +39,10 @@ static int minute_put(struct history_seconds *seconds, int64_t minute)
 		at--;
 	if (at && seconds->minute[at - 1] == minute)
 		return 0;
-	if (seconds->n_minutes == seconds->minutes_cap &&
-		!grow((void **)&seconds->minute, &seconds->minutes_cap, sizeof(*seconds->minute)))
+	int64_t *put = array_insert(&seconds->minute, &seconds->n_minutes, &seconds->minutes_cap, at);
+	if (!put)
 		return -ENOMEM;
-	memmove(seconds->minute + at + 1, seconds->minute + at,
-		(seconds->n_minutes++ - at) * sizeof(*seconds->minute));
-	seconds->minute[at] = minute;
+	*put = minute;
 	return 0;
 }
 
@@ -66,19 +52,16 @@ static int sample_put(struct history_seconds *seconds, int64_t time_s, const str
 
 	while (at && seconds->sample[at - 1].time_s > time_s)
 		at--;
-	if (at && seconds->sample[at - 1].time_s == time_s) {
-		at--;
-	} else {
-		if (seconds->n == seconds->cap &&
-			!grow((void **)&seconds->sample, &seconds->cap, sizeof(*seconds->sample)))
-			return -ENOMEM;
-		memmove(seconds->sample + at + 1, seconds->sample + at,
-			(seconds->n++ - at) * sizeof(*seconds->sample));
-	}
-	seconds->sample[at].time_s = time_s;
+	struct history_sample *sample =
+		at && seconds->sample[at - 1].time_s == time_s
+			? &seconds->sample[at - 1]
+			: array_insert(&seconds->sample, &seconds->n, &seconds->cap, at);
+	if (!sample)
+		return -ENOMEM;
+	sample->time_s = time_s;
 	/* A later version may have more columns. */
-	seconds->sample[at].present = follow->present & ((UINT64_C(1) << COLUMNS_MAX) - 1);
-	memcpy(seconds->sample[at].value, follow->value, sizeof(seconds->sample[at].value));
+	sample->present = follow->present & ((UINT64_C(1) << COLUMNS_MAX) - 1);
+	memcpy(sample->value, follow->value, sizeof(sample->value));
 	return 0;
 }
 

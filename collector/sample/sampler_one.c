@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "collector/sample/sampler.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/base/num.h"
@@ -442,17 +443,11 @@ int sampler_look(
 
 static struct history_entry *entry_of_ended(struct sampler *sampler)
 {
-	if (sampler->n_ended == sampler->cap_ended) {
-		size_t cap = sampler->cap_ended ? sampler->cap_ended * 2 : 256;
-		struct history_entry *grown = reallocarray(sampler->ended, cap, sizeof(*grown));
-		if (!grown) {
-			sampler->failures++;
-			return NULL;
-		}
-		sampler->ended = grown;
-		sampler->cap_ended = cap;
-	}
-	return &sampler->ended[sampler->n_ended++];
+	struct history_entry *entry = array_push(&sampler->ended, &sampler->n_ended, &sampler->cap_ended);
+
+	if (!entry)
+		sampler->failures++;
+	return entry;
 }
 
 void sampler_bury(struct sampler *sampler, struct process *process, const int *ended)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 
 int process_table_init(struct process_table *table)
@@ -36,14 +37,8 @@ void process_table_deinit(struct process_table *table)
 
 struct process *process_add(struct process_table *table, uint32_t pid)
 {
-	if (table->n == table->cap) {
-		size_t cap = table->cap ? table->cap * 2 : 512;
-		struct process **grown = reallocarray(table->live, cap, sizeof(*grown));
-		if (!grown)
-			return NULL;
-		table->live = grown;
-		table->cap = cap;
-	}
+	if (table->n == table->cap && !array_grow(&table->live, &table->cap, sizeof(*table->live)))
+		return NULL;
 	struct process *process = aligned_alloc(_Alignof(struct process), sizeof(*process));
 	if (!process)
 		return NULL;
