@@ -83,6 +83,10 @@ struct keep {
 	uint64_t magic;
 	uint64_t fingerprint; /* of the tree: rows of another one mean something else */
 	struct keep_names names;
+	/* A bit a set: written to at some time. The others have no memory yet, and a look would give them
+	 * some. */
+	_Atomic uint64_t small_used[KEEP_SMALL_SETS / 64];
+	_Atomic uint64_t large_used[KEEP_LARGE_SETS / 64];
 	struct keep_small small[KEEP_SMALL_SETS][KEEP_WAYS];
 	struct keep_large large[KEEP_LARGE_SETS][KEEP_WAYS];
 	struct keep_open open[KEEP_OPENS];
