@@ -32,7 +32,7 @@ test sqlite3          reading history as an administrator would
 test git              which files are tracked (tests/lint)
 test clang-format     tests/lint/format.sh
 test shellcheck       tests/lint/shell.sh
-test systemd          checking the unit, sysusers.d and tmpfiles.d (tests/bats/install.bats)
+test systemd          the unit, sysusers.d and tmpfiles.d, checked and lived with (tests/bats/{install,systemd}.bats)
 test mandoc           checking the manual pages (tests/bats/install.bats)
 test zsh              completion (tests/bats/install.bats)
 soak libclang-rt-dev  libFuzzer and the sanitizers of clang
