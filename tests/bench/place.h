@@ -31,6 +31,12 @@ struct place {
 	unsigned rounds;
 };
 
+static inline void place_pause_ms(unsigned ms)
+{
+	const struct timespec pause = { ms / 1000, (long)(ms % 1000) * 1000000 };
+	nanosleep(&pause, NULL);
+}
+
 /* Runs a program to its end. Its exit status, or -1. */
 static inline int place_run(const char *const *argv)
 {
@@ -77,7 +83,6 @@ static inline int place_read(const char *path, char *text, size_t cap)
  * then, not the collector. */
 static inline int place_mount_ready(const struct place *place, const char *name, const char *more)
 {
-	const struct timespec pause = { 0, 10000000 };
 	char path[64], text[4096];
 
 	if (place_mount(place, name, more))
@@ -89,7 +94,7 @@ static inline int place_mount_ready(const struct place *place, const char *name,
 		const char *line = strstr(text, "\nprocesses ");
 		if (line && sscanf(line, " processes %lu", &processes) == 1 && processes)
 			return 0;
-		nanosleep(&pause, NULL);
+		place_pause_ms(10);
 	}
 	fprintf(stderr, "the collector does not publish\n");
 	return -1;
@@ -126,6 +131,21 @@ static inline pid_t place_sleeper(void)
 		_exit(0);
 	}
 	return pid;
+}
+
+/* So many of them; their pids, if wanted. 0, or -1 with a message. */
+static inline int place_sleepers(size_t n, pid_t *ret_pids)
+{
+	for (size_t i = 0; i < n; i++) {
+		pid_t pid = place_sleeper();
+		if (pid < 0) {
+			perror("fork");
+			return -1;
+		}
+		if (ret_pids)
+			ret_pids[i] = pid;
+	}
+	return 0;
 }
 
 static inline void place_end(pid_t pid)
