@@ -33,8 +33,10 @@ remains() {
 
 # has_reason PID TEXT
 has_reason() {
-	local dir
-	dir=$(remains "$1") && [[ $(<"$dir/reason") == "$2" ]]
+	local dir reason
+	dir=$(remains "$1") || { ls "$ended" | tail -n 3; return 1; }
+	reason=$(<"$dir/reason")
+	[[ $reason == "$2" ]] || { echo "$dir: $reason"; return 1; }
 }
 
 # Whether a tick that has the process is in the database.

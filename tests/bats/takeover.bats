@@ -426,6 +426,30 @@ is_dead() {
 	assert_equal "$(mounts_here)" ''
 }
 
+# wakes PID: how often it went to sleep so far.
+wakes() {
+	awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$1/status"
+}
+
+has_woken() {
+	(($(wakes "$1") >= $2))
+}
+
+# The supervisor asks serve once a second whether it is well.
+@test 'an umount is heard behind answers that the supervisor has not read yet' {
+	local supervisor serve
+	supervisor=$(supervisor_pid) serve=$(serve_pid)
+	kill -STOP "$serve"
+	retry_until 10 has_woken "$supervisor" $(($(wakes "$supervisor") + 4))
+	kill -STOP "$supervisor"
+	kill -CONT "$serve"
+	umount "$MNT"
+	retry_until 10 eval "[ ! -e /proc/$serve/exe ]"
+	kill -CONT "$supervisor"
+	retry_until 10 none_left
+	assert_equal "$(mounts_here)" ''
+}
+
 # --- at random ------------------------------------------------------------------------------------------------------
 
 # Sanitized builds start ten times as slowly.
