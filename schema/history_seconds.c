@@ -107,7 +107,7 @@ struct walk {
 	int64_t from_s, to_s;
 	history_fn *fn;
 	void *ctx;
-	struct pack_minute minute;
+	struct pack_rows rows;
 };
 
 /* Hands out what the journal has before time_s. */
@@ -131,31 +131,23 @@ static int on_minute(void *ctx, int64_t number, const void *blob, size_t len)
 {
 	struct walk *walk = ctx;
 	struct history_seconds *seconds = walk->seconds;
-	struct pack_minute *minute = &walk->minute;
-	uint64_t value[PACK_METRICS_MAX], always;
+	struct pack_rows *rows = &walk->rows;
+	uint64_t left;
 	int r = 0;
 
-	if (!pack_minute_decode(minute, blob, len))
+	if (!pack_minute_rows(rows, blob, len))
 		return STORE_DAMAGED;
-	/* Columns that are known in every second need no question a second. */
-	always = 0;
-	for (unsigned m = 0; m < minute->n_metrics; m++)
-		always |= (uint64_t)(minute->present[m] == minute->seconds) << m;
-	for (uint64_t left = minute->seconds; !r && left; left &= left - 1) {
-		unsigned s = (unsigned)__builtin_ctzll(left);
-		int64_t time_s = number * 60 + s;
-		struct history_point point = { time_s, 1, always, value, value };
+	left = rows->seconds;
+	for (unsigned i = 0; !r && i < rows->n; i++, left &= left - 1) {
+		int64_t time_s = number * 60 + __builtin_ctzll(left);
+		const uint64_t *value = rows->value + (size_t)i * rows->n_metrics;
+		struct history_point point = { time_s, 1, rows->present[i], value, value };
 
 		if (time_s < walk->from_s || time_s > walk->to_s)
 			continue;
 		r = drain(walk, time_s);
-		if (r || (seconds->next < seconds->n && seconds->sample[seconds->next].time_s == time_s))
-			continue;
-		for (unsigned m = 0; m < minute->n_metrics; m++) {
-			point.present |= (minute->present[m] >> s & 1) << m;
-			value[m] = point.present >> m & 1 ? minute->value[m][s] : 0;
-		}
-		r = walk->fn(walk->ctx, &point);
+		if (!r && !(seconds->next < seconds->n && seconds->sample[seconds->next].time_s == time_s))
+			r = walk->fn(walk->ctx, &point);
 	}
 	return r;
 }
@@ -163,8 +155,16 @@ static int on_minute(void *ctx, int64_t number, const void *blob, size_t len)
 int history_seconds_each(
 	struct history_seconds *seconds, int64_t from_s, int64_t to_s, history_fn *fn, void *ctx)
 {
-	struct walk walk = { .seconds = seconds, .from_s = from_s, .to_s = to_s, .fn = fn, .ctx = ctx };
-	int r = store_each_minute(seconds->store, seconds->subject, level_unit(LEVEL_MINUTES, from_s),
+	struct walk
+		walk; /* not initialized as a whole: its rows are large, and written before they are read */
+	int r;
+
+	walk.seconds = seconds;
+	walk.from_s = from_s;
+	walk.to_s = to_s;
+	walk.fn = fn;
+	walk.ctx = ctx;
+	r = store_each_minute(seconds->store, seconds->subject, level_unit(LEVEL_MINUTES, from_s),
 		level_unit(LEVEL_MINUTES, to_s), on_minute, &walk);
 
 	if (!r)
