@@ -129,7 +129,7 @@ mkdir /tmp/by-hand
 memfs mount -o run=/run/by-hand,state=/run/by-hand-state /tmp/by-hand
 systemctl --user start memfs
 # Births are trusted once the connector has told of some.
-settled() { sleep 0.1; [[ $(health /tmp/by-hand) == "$(health /memfs)" ]]; }
+settled() { [[ $(health /tmp/by-hand) == "$(health /memfs)" ]]; }
 grep Seccomp: "/proc/$(child collector)/status"
 until_ok 20 settled
 health /memfs
