@@ -8,6 +8,9 @@ setup() {
 	[[ -x /usr/lib/systemd/systemd ]] || skip 'the package systemd'
 	OUT=$BATS_TEST_TMPDIR/out
 	mkdir -m 755 "$OUT"
+	export_sanitizers
+	cp "$TOP/tests/lsan.supp" "$OUT"
+	LSAN_OPTIONS=${LSAN_OPTIONS/"$TOP/tests"/"$OUT"}
 	CGROUPS=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 	GROUP=${CGROUPS:-/nowhere}/memfs-tests-$$-$BATS_TEST_NUMBER
 	need_kernel 'a cgroup2 in which groups can be made' mkdir "$GROUP"

@@ -49,6 +49,13 @@ mount -t tmpfs -o mode=755 units "$root/etc/systemd/system"
 : >"$root/etc/fstab"
 mkdir -p "$root/run/out" "$root/run/old" "$root/run/user" "$root/run/systemd/system"
 mount --bind "$out" "$root/run/out"
+# What sanitizers are told names files beside OUT.
+mkdir -p "$root/$(dirname "$out")" "$root/etc/systemd/system/memfs.service.d"
+mount --bind "$(dirname "$out")" "$root/$(dirname "$out")"
+{
+	echo '[Service]'
+	env | sed -n 's/^[A-Z]*SAN_OPTIONS=.*/Environment="&"/p'
+} >"$root/etc/systemd/system/memfs.service.d/sanitizers.conf"
 
 DESTDIR=$root meson install -C "$build" --no-rebuild --quiet >"$out/install.log" 2>&1 || { cat "$out/install.log" >&2; exit 125; }
 cat >"$root/etc/systemd/system/script.service" <<'UNIT'
