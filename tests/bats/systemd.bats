@@ -45,6 +45,8 @@ booted() {
 		exec 9>/run/out/trace
 		BASH_XTRACEFD=9
 		set -x
+		# Where the machine itself is in a chroot, systemctl takes this for one as well.
+		export SYSTEMD_IGNORE_CHROOT=1
 		until_ok() {
 			local deadline=$((SECONDS + $1))
 			shift
