@@ -49,6 +49,13 @@ teardown() {
 	[[ $stderr == *'memfs umount --help'* ]] || fail "$stderr"
 }
 
+@test "README.md names every option of mount" {
+	local option
+	for option in $("$MEMFS" complete mount -o ''); do
+		sed -n '/-o freshness_ms=/,/mount --help/p' "$TOP/README.md" | grep -qw -- "${option%=}" || fail "README.md says nothing of $option"
+	done
+}
+
 @test "settings lists every setting as config has it; both names of the interval's option are understood" {
 	setup_memfs interval_ms=100
 	run -0 "$MEMFS" settings

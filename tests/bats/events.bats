@@ -270,7 +270,7 @@ PYTHON
 @test 'programs that read by lines do as docs/events.md says' {
 	local command
 	# Something happens all the time.
-	start sh -c 'while :; do sleep 0.2; done'
+	start sh -c 'while :; do sleep 0.05; done'
 	for command in 'head -1' 'grep -m1 start' 'sed 1q' "awk '{ print; exit }'" "mawk '{ print; exit }'" "tail -n +1 -f"; do
 		[[ $command != mawk* ]] || command -v mawk >/dev/null || continue
 		run timeout 20 bash -c "$command '$events' 2>/dev/null | { read -r line; echo \"\$line\"; }"

@@ -8,6 +8,9 @@ setup() {
 	[[ -x /usr/lib/systemd/systemd ]] || skip 'the package systemd'
 	OUT=$BATS_TEST_TMPDIR/out
 	mkdir -m 755 "$OUT"
+	export_sanitizers
+	cp "$TOP/tests/lsan.supp" "$OUT"
+	LSAN_OPTIONS=${LSAN_OPTIONS/"$TOP/tests"/"$OUT"}
 	CGROUPS=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 	GROUP=${CGROUPS:-/nowhere}/memfs-tests-$$-$BATS_TEST_NUMBER
 	need_kernel 'a cgroup2 in which groups can be made' mkdir "$GROUP"
@@ -21,15 +24,17 @@ setup() {
 
 teardown() {
 	# Who was killed leaves the group a moment later.
+	[[ ! -e ${GROUP:-}/cgroup.kill ]] || echo 1 >"$GROUP/cgroup.kill"
 	[[ ! -d ${GROUP:-} ]] || retry_until 10 find "$GROUP" -depth -type d -exec rmdir {} +
 	teardown_memfs
 }
 
 # in_namespaces CMD...: as the first process of namespaces that end with it, in a cgroup of its own.
 in_namespaces() {
+	local namespaces=${NAMESPACES:---mount --pid --fork --kill-child --cgroup --uts --ipc --net}
 	GROUP=$GROUP timeout --kill-after=5 $((100 * PATIENCE)) sh -c '
 		echo 0 >"$GROUP/cgroup.procs"
-		exec unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --net --propagation private "$@"' sh "$@" 3>&-
+		exec unshare --propagation private "$@"' sh $namespaces "$@" 3>&-
 }
 
 # booted: runs the script on standard input under systemd, prints what it says and has its status.
@@ -40,6 +45,8 @@ booted() {
 		exec 9>/run/out/trace
 		BASH_XTRACEFD=9
 		set -x
+		# Where the machine itself is in a chroot, systemctl takes this for one as well.
+		export SYSTEMD_IGNORE_CHROOT=1
 		until_ok() {
 			local deadline=$((SECONDS + $1))
 			shift
@@ -51,8 +58,10 @@ booted() {
 		property() { systemctl show --property "$1" --value memfs; }
 		child() { awk -v name="$1" '$1 == name { print $2 }' /run/memfs/state; }
 		key() { awk -v key="$2" '$1 == key { print $2 }' "$1"; }
-		# As README.md has it.
-		systemd-sysusers && systemd-tmpfiles --create && systemctl -q enable --now memfs
+		if [[ $PPID == 1 ]]; then
+			# As README.md has it.
+			systemd-sysusers && systemd-tmpfiles --create && systemctl -q enable --now memfs
+		fi
 		PREAMBLE
 		cat
 	} >"$OUT/script"
@@ -116,6 +125,25 @@ SCRIPT
 	assert_line --index 0 running
 	assert_line --index 1 ok
 	[[ ${lines[3]} -gt 150 ]] || fail "compared: $output"
+}
+
+@test "under the restrictions of the unit the kernel tells of births and of tasks, as without" {
+	NAMESPACES='--mount --cgroup' run booted <<'SCRIPT'
+health() { grep -E '^(collector|live|births|sweep) ' "$1/status"; }
+mkdir /tmp/by-hand
+memfs mount -o run=/run/by-hand,state=/run/by-hand-state /tmp/by-hand
+systemctl --user start memfs
+# Births are trusted once the connector has told of some.
+settled() { [[ $(health /tmp/by-hand) == "$(health /memfs)" ]]; }
+grep Seccomp: "/proc/$(child collector)/status"
+until_ok 20 settled
+health /memfs
+systemctl --user stop memfs
+memfs umount /tmp/by-hand
+SCRIPT
+	assert_success
+	assert_line --index 0 $'Seccomp:\t2'
+	assert_line --regexp '^collector +running$'
 }
 
 @test "the killed supervisor is started again, and who reads does not notice; nor if the others are killed" {
