@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * grep, cat, find and ls over the directories of 10,000 processes (--quick: 200), beside the same over /proc.
+ * --only TEXT: what is named so.
  *
  * `grep -r` over all of /proc/PID would read other things (mem, pagemap, every thread again), so what is read
  * there is named, and there are two fair choices:
@@ -135,7 +136,7 @@ static int measure(const struct place *place, const struct subject *subject, con
 	struct result *result)
 {
 	static const char *const list[N_SIDE] = { "list.memfs", "list.proc" };
-	int rounds = place->quick ? ROUNDS_QUICK : ROUNDS;
+	int rounds = (int)place_rounds(place, ROUNDS, ROUNDS_QUICK);
 
 	for (enum side side = MEMFS; side < N_SIDE; side++) {
 		result->things[side] =
@@ -163,7 +164,7 @@ static int measure(const struct place *place, const struct subject *subject, con
 
 static bool report(const struct place *place, const struct subject *subject, const struct result *result)
 {
-	size_t rounds = place->quick ? ROUNDS_QUICK : ROUNDS;
+	size_t rounds = place_rounds(place, ROUNDS, ROUNDS_QUICK);
 	double ratio_of_each[N_SIDE][BENCH_ROUNDS];
 
 	printf("%s\n", subject->what);
@@ -212,6 +213,8 @@ static bool measure_all(const struct place *place, const pid_t *pid, size_t n_pi
 	};
 	for (size_t i = 0; i < sizeof(subject) / sizeof(*subject); i++) {
 		struct result result = { 0 };
+		if (place->only && !strstr(subject[i].what, place->only))
+			continue;
 		if (place_mount_ready(place, "memfs", NULL) ||
 			measure(place, &subject[i], pid, subject[i].few ? n_few : n_pids, &result) ||
 			place_umount(place, "memfs"))
