@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * grep, cat, find and ls over the directories of 10,000 processes (--quick: 200), beside the same over /proc.
+ * --only TEXT: what is named so.
  *
  * `grep -r` over all of /proc/PID would read other things (mem, pagemap, every thread again), so what is read
  * there is named, and there are two fair choices:
@@ -47,8 +48,9 @@ struct subject {
 	const char *const *name[N_SIDE]; /* of files below each process, NULL after the last */
 	const char *command[N_SIDE];     /* gets their paths */
 	double reach;                    /* at most so many times as long; 0: none */
+	size_t files_below;              /* of each directory of the mount that it gets; 0: it gets files */
 	bool few;                        /* only of some processes */
-	bool counts_lines;               /* a thing is a line it writes, not a path it gets */
+	bool counts_lines;               /* a thing is a line it writes, not a file it reads */
 };
 
 struct result {
@@ -135,13 +137,15 @@ static int measure(const struct place *place, const struct subject *subject, con
 	struct result *result)
 {
 	static const char *const list[N_SIDE] = { "list.memfs", "list.proc" };
-	int rounds = place->quick ? ROUNDS_QUICK : ROUNDS;
+	int rounds = (int)place_rounds(place, ROUNDS, ROUNDS_QUICK);
 
 	for (enum side side = MEMFS; side < N_SIDE; side++) {
 		result->things[side] =
 			write_paths(list[side], directory[side], subject->name[side], pid, n_pids);
 		if (!result->things[side])
 			return -1;
+		if (side == MEMFS && subject->files_below)
+			result->things[side] *= subject->files_below;
 	}
 	for (int round = -1; round < rounds; round++) {
 		for (enum side side = MEMFS; side < N_SIDE; side++) {
@@ -163,7 +167,7 @@ static int measure(const struct place *place, const struct subject *subject, con
 
 static bool report(const struct place *place, const struct subject *subject, const struct result *result)
 {
-	size_t rounds = place->quick ? ROUNDS_QUICK : ROUNDS;
+	size_t rounds = place_rounds(place, ROUNDS, ROUNDS_QUICK);
 	double ratio_of_each[N_SIDE][BENCH_ROUNDS];
 
 	printf("%s\n", subject->what);
@@ -173,7 +177,7 @@ static bool report(const struct place *place, const struct subject *subject, con
 		printf("  %-6s %9.1f ms (%.1f..%.1f), %.0f ms of a processor; %zu %s, %.2f us each\n",
 			side == MEMFS ? "memfs" : "/proc", ms.median, ms.min, ms.max,
 			bench_stat(result->cpu_ms[side], rounds).median, result->things[side],
-			subject->counts_lines ? "lines" : "paths", ms.median * 1e3 / n);
+			subject->counts_lines ? "lines" : "files", ms.median * 1e3 / n);
 		for (size_t i = 0; i < rounds; i++)
 			ratio_of_each[side][i] = result->ms[side][i] / n;
 	}
@@ -198,20 +202,20 @@ static bool measure_all(const struct place *place, const pid_t *pid, size_t n_pi
 		return false;
 	const struct subject subject[] = {
 		{ "grep PATTERN */{comm,statm,cgroup,oom_score}", { same, same },
-			{ "grep -a bench", "grep -a bench" }, 1.3, false, false },
-		{ "grep PATTERN */cmdline", { table, table }, { "grep -a bench", "grep -a bench" }, 0, false,
-			false },
+			{ "grep -a bench", "grep -a bench" }, .reach = 1.3 },
+		{ "grep PATTERN */cmdline", { table, table }, { "grep -a bench", "grep -a bench" } },
 		{ "grep -r PATTERN, /proc: its six files", { whole, source },
-			{ "grep -ar bench", "grep -a bench" }, 1.3, false, false },
-		{ "cat of every number, /proc: its six files", { numbers.name, source }, { "cat", "cat" }, 0,
-			false, false },
+			{ "grep -ar bench", "grep -a bench" }, .reach = 1.3, .files_below = numbers.n },
+		{ "cat of every number, /proc: its six files", { numbers.name, source }, { "cat", "cat" } },
 		{ "cat * of some, tables too, /proc: its ten files", { all.name, source_all },
-			{ "cat", "cat" }, 0, true, false },
-		{ "find", { whole, whole }, { "find", "find" }, 0, false, true },
-		{ "ls -R", { whole, whole }, { "ls -R", "ls -R" }, 0, false, true },
+			{ "cat", "cat" }, .few = true },
+		{ "find", { whole, whole }, { "find", "find" }, .counts_lines = true },
+		{ "ls -R", { whole, whole }, { "ls -R", "ls -R" }, .counts_lines = true },
 	};
 	for (size_t i = 0; i < sizeof(subject) / sizeof(*subject); i++) {
 		struct result result = { 0 };
+		if (place->only && !strstr(subject[i].what, place->only))
+			continue;
 		if (place_mount_ready(place, "memfs", NULL) ||
 			measure(place, &subject[i], pid, subject[i].few ? n_few : n_pids, &result) ||
 			place_umount(place, "memfs"))

@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +24,7 @@
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/base/log.h"
+#include "tests/bench/scrape.h"
 
 enum { ROUNDS = 21, TOOL_ROUNDS = 5, EXPORTER_PORT = 19256, CHANGE_BYTES = 256 << 10 };
 
@@ -252,26 +251,6 @@ static void bench_tool(const struct proc_root *root, const char *what, const cha
 	report(what, us, TOOL_ROUNDS, count(root));
 }
 
-/* Bytes of one GET /metrics; 0 where nobody answers. */
-static size_t scrape(void)
-{
-	static const char request[] = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n";
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_port = htons(EXPORTER_PORT),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char text[65536];
-	size_t total = 0;
-	ssize_t n;
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-		write(fd, request, sizeof(request) - 1) < 0)
-		return 0;
-	while ((n = read(fd, text, sizeof(text))) > 0)
-		total += (size_t)n;
-	return total;
-}
-
 static void bench_exporter(const struct proc_root *root)
 {
 	static const char program[] = "/usr/bin/prometheus-process-exporter";
@@ -302,11 +281,11 @@ static void bench_exporter(const struct proc_root *root)
 	for (int i = 0; i < 100 && !bytes; i++) {
 		const struct timespec pause = { 0, 100000000 };
 		nanosleep(&pause, NULL);
-		bytes = scrape();
+		bytes = scrape(EXPORTER_PORT);
 	}
 	for (int i = 0; i < TOOL_ROUNDS && bytes; i++) {
 		int64_t begin_ns = clock_monotonic_ns();
-		bytes = scrape();
+		bytes = scrape(EXPORTER_PORT);
 		us[i] = us_since(begin_ns);
 	}
 	kill(pid, SIGKILL);
