@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -99,6 +100,9 @@ struct keep {
 
 /* Makes the memfd, sized and sealed. Returns the descriptor or -errno. */
 int keep_create(void);
+
+/* Whether a descriptor is such a memfd of this version: another one's has another size. */
+bool keep_fits(int fd);
 
 /*
  * Maps it. One that was made for a tree with another fingerprint is emptied first: the caller then mounts
