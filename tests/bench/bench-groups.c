@@ -153,7 +153,7 @@ static void print_ms(const char *what, struct bench_stat ms)
 	printf("  %-50s %10.2f ms (%.2f..%.2f)\n", what, ms.median, ms.min, ms.max);
 }
 
-static bool report(const struct place *place, unsigned pss_rounds, const struct times *times)
+static bool report(const struct place *place, const struct times *times)
 {
 	for (enum what what = 0; what < N_WHAT; what++) {
 		printf(" %s%s\n", what_of[what].call == list_it ? "list " : "", what_of[what].path);
@@ -161,18 +161,21 @@ static bool report(const struct place *place, unsigned pss_rounds, const struct 
 		bench_print("warm", bench_stat(times->warm[what], place->rounds));
 		bench_print("the longest over a tick", bench_stat(times->longest[what], place->rounds));
 	}
-	printf(" pss\n");
-	print_ms("by-name/bench-groups/pss", bench_stat(times->pss_ms, pss_rounds));
-	print_ms("smaps_rollup of each", bench_stat(times->rollup_ms, pss_rounds));
-	bench_print_ratio("pss to these", bench_ratio(times->pss_ms, times->rollup_ms, pss_rounds));
 	return bench_reach("warm by-name to /proc/meminfo",
 		bench_ratio(times->warm[STAT_BY_NAME], times->warm[MEMINFO], place->rounds), true, 1);
+}
+
+static void report_pss(unsigned rounds, const struct times *times)
+{
+	print_ms("by-name/bench-groups/pss", bench_stat(times->pss_ms, rounds));
+	print_ms("smaps_rollup of each", bench_stat(times->rollup_ms, rounds));
+	bench_print_ratio("pss to these", bench_ratio(times->pss_ms, times->rollup_ms, rounds));
 }
 
 static int run(const struct place *place)
 {
 	size_t n = place->quick ? PROCESSES_QUICK : PROCESSES;
-	unsigned pss_rounds = place->quick ? PSS_ROUNDS_QUICK : PSS_ROUNDS;
+	unsigned pss_rounds = place_rounds(place, PSS_ROUNDS, PSS_ROUNDS_QUICK);
 	CLEANUP_FREE pid_t *pid = calloc(n, sizeof(*pid));
 	CLEANUP_FREE struct times *times = calloc(1, sizeof(*times));
 
@@ -183,9 +186,11 @@ static int run(const struct place *place)
 			return 1;
 	}
 	printf("among %zu processes:\n", n);
+	bool fine = report(place, times);
 	if (time_pss(place, pid, n, pss_rounds, times))
 		return 1;
-	return report(place, pss_rounds, times) || place->quick ? 0 : 1;
+	report_pss(pss_rounds, times);
+	return fine || place->quick ? 0 : 1;
 }
 
 int main(int argc, char **argv)

@@ -7,8 +7,9 @@
  * --only TEXT: those named so; --rounds N: of three.
  *
  * Counted are all processes of a peer: what they had of a processor, their Pss at the end, and what was
- * written to disk. What an exporter tells is stored by others: its bytes are those of a scrape, in
- * parentheses, and what asks it is not counted. Peers listen on the loopback alone, or on a socket here.
+ * written to disk. Who cannot keep up has less of a processor a second than it needs for a sample. What an
+ * exporter tells is stored by others: its bytes are those of a scrape, in parentheses, and what asks it is
+ * not counted. Peers listen on the loopback alone, or on a socket here.
  */
 #include <dirent.h>
 
@@ -52,8 +53,8 @@ struct peer {
 struct result {
 	unsigned rounds; /* that it was measured in */
 	bool stored;
-	double cpu_percent[BENCH_ROUNDS], pss_mib[BENCH_ROUNDS], sample_bytes[BENCH_ROUNDS],
-		interval_s[BENCH_ROUNDS];
+	double cpu_percent[BENCH_ROUNDS], sample_ms[BENCH_ROUNDS], pss_mib[BENCH_ROUNDS],
+		sample_bytes[BENCH_ROUNDS], interval_s[BENCH_ROUNDS];
 };
 
 /* --- starting them --- */
@@ -378,6 +379,7 @@ static int watch(const struct place *place, const struct peer *peer, struct run 
 	}
 	result->stored = !run->port;
 	result->cpu_percent[round] = (after.cpu_s - before.cpu_s) / elapsed_s * 100;
+	result->sample_ms[round] = (after.cpu_s - before.cpu_s) * 1e3 / n;
 	result->pss_mib[round] = (double)after.pss_bytes / (1 << 20);
 	result->sample_bytes[round] =
 		run->port ? (double)run->scrape_bytes : (used_bytes(disk) - bytes_before) / n_disk;
@@ -430,8 +432,9 @@ static void report(const struct peer *peer, const struct result *result)
 	double interval = bench_stat(result->interval_s, n).median;
 	snprintf(bytes, sizeof(bytes), result->stored ? "%.0f" : "(%.0f)", sample / 1e3);
 	snprintf(hour, sizeof(hour), result->stored ? "%.0f" : "-", sample / 1e6 * 3600 / interval);
-	printf("%-28s %6.2f (%.2f..%.2f) %8.1f %10s %8s %6.2f  %s\n", peer->what, cpu.median, cpu.min,
-		cpu.max, bench_stat(result->pss_mib, n).median, bytes, hour, interval, peer->knows);
+	printf("%-28s %6.2f (%.2f..%.2f) %9.0f %8.1f %10s %8s %6.2f  %s\n", peer->what, cpu.median, cpu.min,
+		cpu.max, bench_stat(result->sample_ms, n).median, bench_stat(result->pss_mib, n).median,
+		bytes, hour, interval, peer->knows);
 }
 
 static int run(const struct place *place)
@@ -454,8 +457,8 @@ static int run(const struct place *place)
 				return 1;
 		}
 	printf("%zu sleeping processes, watched once a second\n", n);
-	printf("%-28s %6s %16s %8s %10s %8s %6s  %s\n", "", "% of a", "core", "Pss MiB", "kB/sample",
-		"MB/hour", "s", "knows of each");
+	printf("%-28s %6s %16s %9s %8s %10s %8s %6s  %s\n", "", "% of a", "core", "ms/sample", "Pss MiB",
+		"kB/sample", "MB/hour", "s", "knows of each");
 	for (size_t i = 0; i < N_PEERS; i++)
 		if (!place->only || strstr(peers[i].what, place->only))
 			report(&peers[i], &results[i]);
