@@ -10,11 +10,11 @@
 enum { ROUND_S = 9, STATUS_S = 60, CLOCK_EVERY = 64 };
 static const int64_t second_ns = 1000000000;
 
-/* Each process that has memory. The times of 64 are taken at once. */
+/* Each process that has memory. The time of 64 is taken at once. */
 static void look_at_statm(struct sampler *sampler)
 {
 	struct process_table *table = &sampler->table;
-	int64_t now_ns = 0, epoch_ns = 0;
+	int64_t now_ns = 0;
 	char text[PROCESS_STATM_MAX];
 
 	for (size_t i = 0; i < table->n; i++) {
@@ -25,14 +25,12 @@ static void look_at_statm(struct sampler *sampler)
 			__builtin_prefetch(table->live[i + 1]);
 			__builtin_prefetch((const char *)table->live[i + 1] + 64);
 		}
-		if (i % CLOCK_EVERY == 0) {
+		if (i % CLOCK_EVERY == 0)
 			now_ns = clock_monotonic_ns();
-			epoch_ns = clock_realtime_ns();
-		}
 		if (process->statm_fd < 0) {
 			if (!process->kernel_thread)
 				sweep_look(sampler, process, LOOK_STATM | LOOK_STAT, NULL);
-			else if (now_ns >= process->rates_due_ns || now_ns < process->watch_until_ns)
+			else if (now_ns >= table->due_ns[i] || now_ns < process->watch_until_ns)
 				sweep_look(sampler, process, LOOK_STAT, NULL);
 			continue;
 		}
@@ -46,11 +44,10 @@ static void look_at_statm(struct sampler *sampler)
 			sweep_look(sampler, process, LOOK_ALL, NULL);
 		} else if (now_ns < process->watch_until_ns) {
 			sweep_look(sampler, process, LOOK_STAT, NULL);
-		} else if (now_ns >= process->rates_due_ns) {
+		} else if (now_ns >= table->due_ns[i]) {
 			sweep_look(sampler, process, 0, NULL);
 		} else {
 			process->sample_ns = now_ns;
-			board_touch_process(sampler->board, process->pid, epoch_ns);
 		}
 	}
 	sweep_bury_gone(sampler);
