@@ -7,10 +7,11 @@
  * Where the kernel runs programs for us, a sweep asks one of those first (tasks.h). Else it is cheapest
  * first: the statm of every process that has memory, through a descriptor kept open; only where its
  * text differs from the last one are status and stat read as well. Each process's stat is read every 10 s
- * anyway, for name, state and faults. The cgroup, whose changes nobody reports, is read at the tick after
- * birth, exec and a change of the name, for that is when processes are put where they belong, and else every
- * SAMPLER_CGROUP_S to twice that, or where the task iterator saw the move. A kept descriptor belongs to one
- * process for ever: ESRCH from it means death, and a pid used again cannot be taken for its predecessor.
+ * anyway, for state and faults, or once a minute where no number moved for one. The cgroup, whose changes
+ * nobody reports, is read at the tick after birth, exec and a change of the name, for that is when processes
+ * are put where they belong, else every SAMPLER_CGROUP_S to twice that, or that minute; or where a program in
+ * the kernel saw the move. A kept descriptor belongs to one process for ever: ESRCH from it means death, and
+ * a pid used again cannot be taken for its predecessor.
  */
 #pragma once
 
