@@ -153,6 +153,13 @@ static void note_changed(void *ctx, enum note id, const struct note_text *note)
 	news_push(loop->board, NEWS_CONFIG, 0, text);
 }
 
+static enum board_sweep sweep_in_use(const struct sampler *sampler)
+{
+	if (!sampler->tasks)
+		return BOARD_SWEEP_PORTABLE;
+	return sampler->tasks_way == TASKS_WALK ? BOARD_SWEEP_BPF : BOARD_SWEEP_BPF_ITERATOR;
+}
+
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 {
 	struct board_health *health = &loop->health;
@@ -170,7 +177,7 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->history_state = status.state;
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
-	health->sweep = loop->sampler.tasks ? BOARD_SWEEP_BPF : BOARD_SWEEP_PORTABLE;
+	health->sweep = sweep_in_use(&loop->sampler);
 	board_write_health(loop->board, health);
 }
 
@@ -196,8 +203,8 @@ static void tick(struct loop *loop)
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
 	if (loop->sampler.tasks_error < 0)
-		log_warning("the BPF sweep failed (%s): sweeps are portable from now on",
-			err_name(-loop->sampler.tasks_error));
+		log_warning("the BPF sweep failed (%s): sweeps are %s from now on",
+			err_name(-loop->sampler.tasks_error), board_sweep_name[sweep_in_use(&loop->sampler)]);
 	loop->sampler.tasks_error = 0;
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
 	struct history_tick *history = sampler_history(&loop->sampler);
@@ -355,9 +362,12 @@ static void start_tasks(struct loop *loop)
 
 	if (wanted == BOARD_SWEEP_PORTABLE || !loop->options->root->real)
 		return;
-	if (sampler_start_tasks(&loop->sampler, &err) < 0)
-		log_line(wanted == BOARD_SWEEP_BPF ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	enum tasks_way best = wanted == BOARD_SWEEP_BPF_ITERATOR ? TASKS_ITERATOR : TASKS_WALK;
+	if (sampler_start_tasks(&loop->sampler, best, &err) < 0)
+		log_line(wanted < 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 			"no BPF sweep: %s; sweeps are portable", err.reason);
+	else if (loop->sampler.tasks_way != best)
+		log_info("sweeps are by BPF, with the iterator: %s", err.reason);
 	else
 		log_info("sweeps are by BPF");
 }

@@ -156,22 +156,6 @@ void board_write_process(struct board *board, const struct board_process *proces
 		atomic_store_explicit(live, had | bit, memory_order_release);
 }
 
-void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns)
-{
-	/* One word, and true of the values beside it: no odd number needed. */
-	if (pid < BOARD_PIDS)
-		atomic_store_explicit(
-			&board->memory->slot[pid].word[offsetof(struct board_process, sampled_ns) / 8],
-			(uint64_t)sampled_ns, memory_order_release);
-}
-
-void board_prefetch_process(const struct board *board, uint32_t pid)
-{
-	if (pid < BOARD_PIDS)
-		__builtin_prefetch(
-			&board->memory->slot[pid].word[offsetof(struct board_process, sampled_ns) / 8], 1);
-}
-
 void board_clear_process(struct board *board, uint32_t pid)
 {
 	if (pid >= BOARD_PIDS)

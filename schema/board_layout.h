@@ -80,7 +80,6 @@ struct board {
 
 _Static_assert((BOARD_RING & (BOARD_RING - 1)) == 0 && (BOARD_NEWS & (BOARD_NEWS - 1)) == 0,
 	"rings are powers of two");
-_Static_assert(offsetof(struct board_process, sampled_ns) % 8 == 0, "sampled_ns is a word of its own");
 _Static_assert(sizeof(struct board_slot) <= 384, "six cache lines a process");
 
 /* Writer: words[0..n) = the bytes of `from`, whose last word may be cut short. */

@@ -139,15 +139,18 @@ static void end(struct sleepers *sleepers)
 struct way {
 	const char *what;
 	bool tasks, trusts_births;
+	enum tasks_way best;
 	unsigned percent; /* of the sleepers change between two ticks */
 };
 
 static const struct way ways[] = {
-	{ "memfs tick by tasks (BPF)", true, true, 0 },
-	{ "memfs tick by tasks, 10 % changed", true, true, 10 },
-	{ "memfs tick by files, births from the kernel", false, true, 0 },
-	{ "memfs tick by files, 10 % changed", false, true, 10 },
-	{ "memfs tick by files, listing each time", false, false, 0 },
+	{ "memfs tick by BPF", true, true, TASKS_WALK, 0 },
+	{ "memfs tick by BPF, 10 % changed", true, true, TASKS_WALK, 10 },
+	{ "memfs tick by BPF with the iterator", true, true, TASKS_ITERATOR, 0 },
+	{ "memfs tick by BPF with the iterator, 10 % changed", true, true, TASKS_ITERATOR, 10 },
+	{ "memfs tick by files, births from the kernel", false, true, 0, 0 },
+	{ "memfs tick by files, 10 % changed", false, true, 0, 10 },
+	{ "memfs tick by files, listing each time", false, false, 0, 0 },
 };
 
 /* Ticks come at the pace of the collector's default: what is cold then is cold here. */
@@ -171,7 +174,7 @@ static bool bench_sampler(const struct proc_root *root, struct sleepers *sleeper
 		return false;
 	}
 	sampler.trusts_births = way->trusts_births;
-	bool can = !way->tasks || sampler_start_tasks(&sampler, &err) == 0;
+	bool can = !way->tasks || sampler_start_tasks(&sampler, way->best, &err) == 0;
 	if (!can)
 		printf("  %-46s not here: %s\n", way->what, err.reason);
 	for (int i = -12; can && i < ROUNDS; i++) {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The task iterator: one read(2) of its descriptor tells of all tasks of the reader's pid namespace. Built by
- * clang into a skeleton for tasks.c; loaded where the kernel describes its types (BTF).
- *
- * The kernel's structs are declared with the fields that are used alone; where those are is found when the
- * program is loaded (CO-RE), so that one build serves all kernels since 5.8. What moved or was renamed
- * meanwhile has a flavour of its own, NAME___flavour.
+ * What the programs of tasks_*.bpf.c know of the kernel. Its structs are declared with the fields that are
+ * used alone; where those are is found when a program is loaded (CO-RE), so that one build serves all kernels
+ * since 5.8. What moved or was renamed meanwhile has a flavour of its own, NAME___flavour.
  */
+#pragma once
+
 typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
@@ -27,7 +26,6 @@ typedef __u32 __wsum;
 
 struct css_set;
 struct pid_namespace;
-struct seq_file;
 
 struct upid {
 	int nr;
@@ -109,30 +107,19 @@ struct task_struct___volatile {
 	volatile long state;
 } KERNEL;
 
-struct bpf_iter_meta {
-	struct seq_file *seq;
-	__u64 session_id;
-	__u64 seq_num;
-} KERNEL;
-
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-};
-
 enum { KERNEL_THREAD = 0x00200000 }; /* PF_KTHREAD */
 
 /* How deep the reader's pid namespace is; asked at the first task of a sweep. */
 unsigned int reader_level;
 
-static __u32 find_reader_level(void)
+static inline __u32 find_reader_level(void)
 {
 	struct task_struct *reader = (struct task_struct *)bpf_get_current_task();
 	return BPF_CORE_READ(reader, thread_pid, level);
 }
 
 /* The id of a task as the reader's namespace has it; 0 where it has none. */
-static __u32 id_of(struct task_struct *task)
+static inline __u32 id_of(struct task_struct *task)
 {
 	__u32 level = reader_level;
 	if (level == 0)
@@ -147,41 +134,53 @@ static __u32 id_of(struct task_struct *task)
 	return (__u32)nr;
 }
 
-static __u32 group_of(struct task_struct *task)
+static inline __u32 group_of(struct task_struct *task)
 {
 	return reader_level == 0 ? (__u32)task->tgid : id_of(task->group_leader);
 }
 
-static __u32 state_of(struct task_struct *task)
+static inline __u32 state_of(struct task_struct *task)
 {
 	if (bpf_core_field_exists(task->__state))
 		return task->__state | (__u32)task->exit_state;
 	return (__u32)((struct task_struct___volatile *)task)->state | (__u32)task->exit_state;
 }
 
-static void count_memory(struct task_process *process, struct mm_struct *mm)
+/* Of each kind of page. */
+static inline void count_memory(int64_t counter_pages[TASK_RECORD_COUNTERS], struct mm_struct *mm)
 {
 	struct mm_struct___percpu *percpu = (struct mm_struct___percpu *)mm;
 	struct mm_struct___atomic *atomic = (struct mm_struct___atomic *)mm;
 
-	process->size_pages = mm->total_vm;
-	process->data_pages = mm->data_vm;
-	process->stack_pages = mm->stack_vm;
-	process->exec_pages = mm->exec_vm;
 	if (bpf_core_field_exists(atomic->rss_stat.count)) {
-		process->counter_pages[0] = atomic->rss_stat.count[0].counter;
-		process->counter_pages[1] = atomic->rss_stat.count[1].counter;
-		process->counter_pages[2] = atomic->rss_stat.count[2].counter;
-		process->counter_pages[3] = atomic->rss_stat.count[3].counter;
+		counter_pages[0] = atomic->rss_stat.count[0].counter;
+		counter_pages[1] = atomic->rss_stat.count[1].counter;
+		counter_pages[2] = atomic->rss_stat.count[2].counter;
+		counter_pages[3] = atomic->rss_stat.count[3].counter;
 	} else {
-		process->counter_pages[0] = percpu->rss_stat[0].count;
-		process->counter_pages[1] = percpu->rss_stat[1].count;
-		process->counter_pages[2] = percpu->rss_stat[2].count;
-		process->counter_pages[3] = percpu->rss_stat[3].count;
+		counter_pages[0] = percpu->rss_stat[0].count;
+		counter_pages[1] = percpu->rss_stat[1].count;
+		counter_pages[2] = percpu->rss_stat[2].count;
+		counter_pages[3] = percpu->rss_stat[3].count;
 	}
 }
 
-static void fill_thread(struct task_thread *thread, struct task_struct *task, __u32 kind)
+static inline __u32 is_kernel_thread(struct task_struct *task)
+{
+	return (task->flags & KERNEL_THREAD) != 0;
+}
+
+/* Where a process is in all hierarchies is one object, and it has its new one before it leaves the old one:
+ * only several moves between two passes can end at the same address. */
+static inline __u64 cgroups_of(struct task_struct *task)
+{
+	__u64 address = 0;
+	if (bpf_core_field_exists(task->cgroups))
+		bpf_core_read(&address, sizeof(address), &task->cgroups);
+	return address;
+}
+
+static inline void fill_thread(struct task_thread *thread, struct task_struct *task, __u32 kind)
 {
 	thread->kind = kind;
 	thread->tgid = group_of(task);
@@ -190,49 +189,30 @@ static void fill_thread(struct task_thread *thread, struct task_struct *task, __
 	thread->major_faults = task->maj_flt;
 }
 
-SEC("iter/task")
-int tell_task(struct bpf_iter__task *ctx)
+static inline void fill_process(struct task_process *process, struct task_struct *task)
 {
-	struct task_struct *task = ctx->task;
-	struct seq_file *seq = ctx->meta->seq;
-
-	if (ctx->meta->seq_num == 0)
-		reader_level = find_reader_level();
-	if (!task)
-		return 0;
-	if (task->pid != task->tgid) {
-		struct task_thread thread;
-		fill_thread(&thread, task, TASK_RECORD_THREAD);
-		bpf_seq_write(seq, &thread, sizeof(thread));
-		return 0;
-	}
-
-	struct task_process process = { 0 };
 	struct signal_struct *signal = task->signal;
 	const struct cred *cred = task->real_cred;
 	struct mm_struct *mm = task->mm;
-	fill_thread(&process.leader, task, TASK_RECORD_PROCESS);
-	process.ppid = group_of(task->real_parent);
-	process.threads = (__u32)signal->nr_threads;
-	process.uid = cred->uid.val;
-	process.gid = cred->gid.val;
-	process.state = state_of(task);
-	process.kernel_thread = (task->flags & KERNEL_THREAD) != 0;
-	__builtin_memcpy(process.comm, task->comm, sizeof(process.comm));
-	process.start_ns = task->start_boottime;
-	/* Where a process is in all hierarchies is one object, and it has its new one before it leaves the
-	 * old one: only several moves between two passes can end at the same address. */
-	if (bpf_core_field_exists(task->cgroups))
-		bpf_core_read(&process.cgroups, sizeof(process.cgroups), &task->cgroups);
-	process.ended_minor_faults = signal->min_flt;
-	process.ended_major_faults = signal->maj_flt;
-	if (mm && !process.kernel_thread) {
-		process.exec_id = task->self_exec_id;
-		count_memory(&process, mm);
-	}
-	bpf_seq_write(seq, &process, sizeof(process));
-	return 0;
-}
 
-/* The helpers above are given to programs under the GPL alone. */
-const char tasks_license[] SEC("license") = "Dual MIT/GPL";
+	fill_thread(&process->leader, task, TASK_RECORD_PROCESS);
+	process->ppid = group_of(task->real_parent);
+	process->threads = (__u32)signal->nr_threads;
+	process->uid = cred->uid.val;
+	process->gid = cred->gid.val;
+	process->state = state_of(task);
+	process->kernel_thread = is_kernel_thread(task);
+	__builtin_memcpy(process->comm, task->comm, sizeof(process->comm));
+	process->start_ns = task->start_boottime;
+	process->cgroups = cgroups_of(task);
+	process->ended_minor_faults = signal->min_flt;
+	process->ended_major_faults = signal->maj_flt;
+	if (mm && !process->kernel_thread) {
+		process->exec_id = task->self_exec_id;
+		process->size_pages = mm->total_vm;
+		process->data_pages = mm->data_vm;
+		process->stack_pages = mm->stack_vm;
+		process->exec_pages = mm->exec_vm;
+		count_memory(process->counter_pages, mm);
+	}
+}
