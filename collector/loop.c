@@ -32,6 +32,7 @@ enum {
 	DYING_MAX = 1024,
 	DYING_POLL_MS = 10,
 };
+static const int64_t TRIM_NS = INT64_C(60000000000);
 static const int64_t DYING_PATIENCE_NS = 1000000000; /* then the sweep finds the end of a zombie */
 
 struct dying {
@@ -62,6 +63,7 @@ struct loop {
 	struct dying dying[DYING_MAX];
 	size_t n_dying;
 	int64_t dying_ns; /* last looked at */
+	int64_t trimmed_ns;
 };
 
 /* What another thread has to say. */
@@ -216,6 +218,10 @@ static void tick(struct loop *loop)
 		recorder_put(loop->recorder, history);
 	else
 		history_tick_free(history);
+	if (begin_ns - loop->trimmed_ns >= TRIM_NS) {
+		board_trim(loop->board);
+		loop->trimmed_ns = begin_ns;
+	}
 	say_health(loop, begin_ns, sweep_ns);
 }
 

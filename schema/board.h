@@ -166,6 +166,8 @@ void board_unmap(struct board *board);
 void board_take_over(struct board *board, struct board_health *ret_health);
 void board_write_process(struct board *board, const struct board_process *process);
 void board_clear_process(struct board *board, uint32_t pid);
+/* Gives back the memory of processes that were cleared since the last call. */
+void board_trim(struct board *board);
 /* Writes the slot of cgroup->id, whatever was in it; board_clear_cgroup empties it and keeps the id in sight.
  */
 void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup);
