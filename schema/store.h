@@ -94,8 +94,7 @@ int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn 
 int store_each_subject(
 	struct store *store, uint32_t pid, const char *comm, int64_t end_s, store_subject_fn *fn, void *ctx);
 /* Of those ids, ascending, the ones that there are. */
-int store_each_subject_of(
-	struct store *store, const int64_t *ids, size_t n, store_subject_fn *fn, void *ctx);
+int store_each_subject_of(struct store *store, const int64_t *ids, size_t n, store_subject_fn *fn, void *ctx);
 /* Hands one subject to fn; ABSENT where there is none of that id. */
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx);
 /* The id of a process of the newest boot. OK or ABSENT. */
