@@ -3,7 +3,7 @@
  * The task iterator (Linux 5.8): one read(2) of its descriptor tells of all tasks of the reader's pid
  * namespace. Built by clang into a skeleton for tasks_iterator.c.
  */
-#include "collector/sample/tasks_kernel.h"
+#include "collector/sample/tasks_kernel.inc"
 
 struct seq_file;
 

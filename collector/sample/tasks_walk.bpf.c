@@ -11,7 +11,7 @@
  * Who did not run changed nothing by itself. What others change is asked of everyone: counters of memory,
  * parent, cgroups. That is a dozen cache lines a process, which is what a walk costs.
  */
-#include "collector/sample/tasks_kernel.h"
+#include "collector/sample/tasks_kernel.inc"
 
 struct bpf_iter_task {
 	__u64 opaque[3];
