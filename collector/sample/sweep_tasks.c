@@ -229,7 +229,8 @@ static void look_for(struct sampler *sampler, struct process *process)
 	sweep_look(sampler, process, process->kernel_thread ? LOOK_STAT : LOOK_STATM, NULL);
 }
 
-static void look_for_missing(struct sampler *sampler, size_t seen)
+/* all: the pass told of everyone. */
+static void look_for_missing(struct sampler *sampler, size_t seen, bool all)
 {
 	struct process_table *table = &sampler->table;
 
@@ -238,7 +239,7 @@ static void look_for_missing(struct sampler *sampler, size_t seen)
 		if (process)
 			look_for(sampler, process);
 	}
-	if (!tasks_tell_all(sampler->tasks) || seen == table->n)
+	if (!all || seen == table->n)
 		return;
 	for (size_t i = 0; i < table->n; i++)
 		if (table->live[i]->told.pass != sampler->pass)
@@ -268,6 +269,8 @@ static int read_pass(struct sampler *sampler, size_t *ret_seen)
 		return r;
 	while ((r = tasks_read(sampler->tasks, &records, &len)) == 0 && len)
 		seen += take_records(sampler, records, len);
+	if (sampler->tasks_anew)
+		sampler->listed_ns = sampler->pass_ns;
 	sampler->tasks_anew = false;
 	*ret_seen = seen;
 	return r;
@@ -281,6 +284,10 @@ int sweep_tasks(struct sampler *sampler)
 	sampler->pass++;
 	sampler->pass_ns = clock_monotonic_ns();
 	sampler->newcomers.n = sampler->missing.n = sampler->work.n = 0;
+	/* Who was met and ended between two passes is missed by one that tells of all alone. */
+	if (sampler->pass_ns - sampler->listed_ns >= ROUND_S * second_ns)
+		sampler->tasks_anew = true;
+	bool all = sampler->tasks_anew || tasks_tell_all(sampler->tasks);
 	int r = read_pass(sampler, &seen);
 	if (r < 0) {
 		sampler->gone.n = 0;
@@ -294,7 +301,7 @@ int sweep_tasks(struct sampler *sampler)
 		if (process)
 			work_on(sampler, process, last_pass_ns);
 	}
-	look_for_missing(sampler, seen);
+	look_for_missing(sampler, seen, all);
 	give_turns(sampler);
 	sweep_bury_gone(sampler);
 	for (size_t i = 0; i < sampler->newcomers.n; i++)
