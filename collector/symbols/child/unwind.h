@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* A process as far as unwinding needs it: its modules where they are, and a copy of a stack at a time. */
+#pragma once
+
+#include <elfutils/libdwfl.h>
+#include <stdbool.h>
+
+#include "collector/symbols/child/image.h"
+
+struct space {
+	Dwfl *dwfl; /* NULL: none */
+	uint16_t machine;
+	/* Of the question at hand. */
+	struct wire_registers registers;
+	const uint8_t *stack; /* from sp upwards */
+	size_t stack_n;
+	uint64_t *address;
+	unsigned n;
+};
+
+/* Modules of slots that are empty, or that say other than the segments, are left out. */
+void space_init(struct space *space, const struct wire_segment *segment, size_t n, const struct image *images,
+	size_t n_images);
+void space_deinit(struct space *space);
+
+/*
+ * Stores the addresses of the frames, innermost first, callers as the last byte of their call. Returns how
+ * many; *ret_cut where it goes on.
+ */
+unsigned space_unwind(struct space *space, const struct wire_registers *registers, const uint8_t *stack,
+	size_t stack_n, uint64_t ret_address[static WIRE_FRAMES_MAX], bool *ret_cut);
