@@ -41,13 +41,14 @@ void module_id_put(struct buf *out, const struct module_id *id);
 /* A place in the code of a module. Of a return address it is the last byte of the call. */
 struct module_place {
 	struct module *module; /* NULL: no file is there (JIT, vdso) */
-	uint64_t offset;       /* in the file, as mapped; the address itself where there is no module */
+	uint64_t address; /* in the file's own addresses, as addr2line takes it; without module the process's
+			   */
 };
 
 /* Executable pages of a module in a process. */
 struct module_segment {
-	uint64_t start, end; /* addresses */
-	uint64_t offset;     /* of start, in the file */
+	uint64_t start, end; /* addresses of the process */
+	uint64_t bias;       /* of the process's addresses to the file's own */
 	struct module *module;
 };
 
@@ -67,10 +68,20 @@ struct module_table {
  */
 int module_table_read(
 	struct symbols *symbols, int pid_dir, int64_t until_monotonic_ns, struct module_table *table);
-void module_table_deinit(struct module_table *table);
+void module_table_deinit(struct symbols *symbols, struct module_table *table);
 
 /* The segment of an address; NULL where there is none. */
 const struct module_segment *module_table_find(const struct module_table *table, uint64_t address);
+
+/*
+ * A module that a process itself told of, by path and build id (the shim's list), for places in what it has
+ * unloaded. Looks for the file below the process's root, or with -1 in our own, and takes it if its id is
+ * that; where it is gone the module has no file, and of its places only what is remembered is known. 0 or
+ * -ENOMEM, and a reference that keeps the file open: module_close ends that, module_unref the rest.
+ */
+int module_find(struct symbols *symbols, int pid_dir, const char *path, const uint8_t *build_id, size_t n,
+	int64_t until_monotonic_ns, struct module **ret_module);
+void module_close(struct symbols *symbols, struct module *module);
 
 /* The place a return address returns to, not counted: take a module_ref of what outlives the table. */
 struct module_place module_table_place(const struct module_table *table, uint64_t return_address);

@@ -40,7 +40,7 @@ void symbols_free(struct symbols *symbols);
 
 /* --- places to names --- */
 
-/* A function as the source has it. Texts are UTF-8 without control characters, cut with "…" at a length. */
+/* A function as the source has it. Texts are without control characters, cut with "…" at a length. */
 struct symbol_frame {
 	const char *function; /* demangled */
 	const char *file;     /* NULL: no debug information */
@@ -49,8 +49,7 @@ struct symbol_frame {
 
 /* What a place is: the functions inlined there, innermost first, last the one whose code it is. Immutable. */
 struct symbol {
-	uint64_t address; /* in the file's own addresses, as addr2line takes it; 0: unknown */
-	unsigned n;       /* 0: unknown */
+	unsigned n; /* 0: unknown */
 	struct symbol_frame frame[];
 };
 
@@ -67,13 +66,14 @@ void symbols_resolve(struct symbols *symbols, const struct module_place *place, 
 
 /* --- copies of stacks to places --- */
 
-enum { STACK_BYTES_MAX = 32768, STACK_FRAMES_MAX = 128 };
+enum { STACK_BYTES_MAX = 32768, STACK_FRAMES_MAX = 128, STACK_REGISTERS = 33 };
 
 /* What a thread had at one instant, copied by itself. Untrusted. */
 struct stack_copy {
-	uint64_t pc, sp, fp;
-	uint64_t lr;          /* aarch64; else 0 */
-	const uint8_t *bytes; /* from sp upwards */
+	/* By DWARF number: x86-64 0 to 16 (7: rsp, 16: rip), aarch64 0 to 32 (31: sp, 32: pc). Those that a
+	 * call may change are not used. The pc may be a return address. */
+	uint64_t registers[STACK_REGISTERS];
+	const uint8_t *bytes; /* from the stack pointer upwards */
 	size_t n;             /* at most STACK_BYTES_MAX */
 };
 

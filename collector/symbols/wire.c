@@ -7,10 +7,10 @@
 static const struct {
 	uint32_t fixed, each, max;
 } shape[N_WIRE_OPS] = {
-	[WIRE_OPENED] = { 0, 1, WIRE_ID_MAX },
-	[WIRE_RESOLVE] = { 0, sizeof(uint64_t), WIRE_OFFSETS_MAX },
-	[WIRE_SYMBOLS] = { 0, 0, WIRE_OFFSETS_MAX }, /* each of its own length */
-	[WIRE_SPACE] = { 0, sizeof(struct wire_segment), WIRE_SEGMENTS_MAX },
+	[WIRE_OPENED] = { sizeof(struct wire_identity), sizeof(struct wire_load), WIRE_LOADS_MAX },
+	[WIRE_RESOLVE] = { 0, sizeof(uint64_t), WIRE_ADDRESSES_MAX },
+	[WIRE_SYMBOLS] = { 0, 0, WIRE_ADDRESSES_MAX }, /* each of its own length */
+	[WIRE_SPACE] = { 0, sizeof(struct wire_module), WIRE_MODULES_MAX },
 	[WIRE_UNWIND] = { sizeof(struct wire_registers), 1, WIRE_STACK_MAX },
 	[WIRE_STACK] = { 0, sizeof(uint64_t), WIRE_FRAMES_MAX },
 };
@@ -68,7 +68,6 @@ void wire_put_symbol(struct buf *out, const struct wire_symbol *symbol)
 {
 	uint8_t frames = (uint8_t)symbol->n;
 
-	buf_put(out, &symbol->address, sizeof(symbol->address));
 	buf_put(out, &frames, sizeof(frames));
 	for (unsigned i = 0; i < symbol->n; i++) {
 		const struct wire_frame *frame = &symbol->frame[i];
@@ -82,8 +81,7 @@ bool wire_take_symbol(const uint8_t **at, size_t *n, struct wire_symbol *ret)
 {
 	uint8_t frames;
 
-	if (!take(at, n, &ret->address, sizeof(ret->address)) || !take(at, n, &frames, sizeof(frames)) ||
-		frames > WIRE_INLINED_MAX)
+	if (!take(at, n, &frames, sizeof(frames)) || frames > WIRE_INLINED_MAX)
 		return false;
 	ret->n = frames;
 	for (unsigned i = 0; i < frames; i++) {

@@ -14,11 +14,13 @@
 
 enum {
 	WIRE_VERSION = 1,
-	WIRE_PACKET_MAX = 60000, /* what the kernel's buffer of a socket holds in any case */
-	WIRE_SLOTS = 1024,       /* modules that the child has open */
-	WIRE_SPACES = 8,         /* tables of modules that it remembers */
-	WIRE_OFFSETS_MAX = 512,  /* in one question */
-	WIRE_SEGMENTS_MAX = 1024,
+	WIRE_PACKET_MAX = 60000,  /* what the kernel's buffer of a socket holds in any case */
+	WIRE_SLOTS = 1024,        /* modules that the child has open */
+	WIRE_SPACES = 8,          /* tables of modules that it remembers */
+	WIRE_ADDRESSES_MAX = 512, /* in one question */
+	WIRE_MODULES_MAX = 1024,
+	WIRE_LOADS_MAX = 64,
+	WIRE_REGISTERS = 33, /* by DWARF number */
 	WIRE_STACK_MAX = 32768,
 	WIRE_FRAMES_MAX = 128,
 	WIRE_INLINED_MAX = 32, /* functions at one place */
@@ -31,10 +33,11 @@ enum {
 enum wire_op {
 	WIRE_READY,   /* child, once: `number` is its WIRE_VERSION */
 	WIRE_OPEN,    /* `number`: a slot, which the descriptor that comes along is for; WIRE_OPENED */
-	WIRE_OPENED,  /* `count` bytes of build id; 0: none, or no ELF file */
-	WIRE_RESOLVE, /* `number`: a slot; `count` offsets; WIRE_SYMBOLS until all are answered */
-	WIRE_SYMBOLS, /* `number`: of the first offset; `count` symbols */
-	WIRE_SPACE,   /* `number`: a space; `count` segments; no answer */
+	WIRE_OPENED,  /* what it is; `count` loads */
+	WIRE_RESOLVE, /* `number`: a slot; `count` addresses; WIRE_SYMBOLS until all are answered */
+	WIRE_SYMBOLS, /* `number`: of the first address; `count` symbols */
+	WIRE_CLOSE,   /* `number`: a slot, which is empty then; no answer */
+	WIRE_SPACE,   /* `number`: a space; `count` modules of it; no answer */
 	WIRE_UNWIND,  /* `number`: a space; `count` bytes of a stack behind its registers; WIRE_STACK */
 	WIRE_STACK,   /* `number`: 1 where it is cut; `count` addresses, innermost first */
 	N_WIRE_OPS
@@ -48,15 +51,28 @@ struct wire_head {
 bool wire_take_head(const uint8_t **at, size_t *n, struct wire_head *ret);
 void wire_put_head(struct buf *out, const struct wire_head *head);
 
-/* Pages with code, for WIRE_SPACE. */
-struct wire_segment {
-	uint64_t start, end, offset;
-	uint64_t slot;
+/* What a file is, at the head of WIRE_OPENED. */
+struct wire_identity {
+	uint32_t machine; /* EM_*; 0: no ELF file */
+	uint32_t id_n;
+	uint8_t id[WIRE_ID_MAX];
 };
 
-/* For WIRE_UNWIND. */
+/* What is mapped from where: a program header, in whole pages. */
+struct wire_load {
+	uint64_t offset, size, address;
+	uint64_t code; /* 1: executable */
+};
+
+/* For WIRE_SPACE. */
+struct wire_module {
+	uint64_t slot;
+	uint64_t bias; /* of the process's addresses to the file's own */
+};
+
+/* At the head of WIRE_UNWIND. */
 struct wire_registers {
-	uint64_t pc, sp, fp, lr;
+	uint64_t value[WIRE_REGISTERS];
 };
 
 struct wire_frame {
@@ -66,7 +82,6 @@ struct wire_frame {
 };
 
 struct wire_symbol {
-	uint64_t address;
 	unsigned n;
 	struct wire_frame frame[WIRE_INLINED_MAX];
 };

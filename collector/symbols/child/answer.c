@@ -21,9 +21,9 @@ struct answerer {
 	struct image image[WIRE_SLOTS];
 	/* Questions, aligned. */
 	union {
-		uint64_t offset[WIRE_OFFSETS_MAX];
-		struct wire_segment segment[WIRE_SEGMENTS_MAX];
-		uint64_t address[WIRE_FRAMES_MAX];
+		uint64_t address[WIRE_ADDRESSES_MAX]; /* more than WIRE_FRAMES_MAX */
+		struct wire_module module[WIRE_MODULES_MAX];
+		struct wire_load load[WIRE_LOADS_MAX];
 	};
 	struct wire_symbol symbol;
 };
@@ -86,9 +86,11 @@ static int answer_open(struct answerer *answerer, const struct wire_head *questi
 	}
 	struct image *image = &answerer->image[question->number];
 	close_image(answerer, image);
-	image_init(image, fd);
-	begin(answerer, WIRE_OPENED, question, question->number, image->id_n);
-	buf_put(&answerer->out, image->id, image->id_n);
+	struct wire_identity identity;
+	unsigned n = image_init(image, fd, &identity, answerer->load);
+	begin(answerer, WIRE_OPENED, question, question->number, n);
+	buf_put(&answerer->out, &identity, sizeof(identity));
+	buf_put(&answerer->out, answerer->load, n * sizeof(answerer->load[0]));
 	return send_out(answerer);
 }
 
@@ -126,7 +128,7 @@ static int answer_resolve(struct answerer *answerer, const struct wire_head *que
 	begin(answerer, WIRE_SYMBOLS, question, 0, 0);
 	for (uint32_t i = 0; i < question->count; i++) {
 		size_t before = out->len;
-		image_resolve(image, answerer->offset[i], &answerer->texts, symbol);
+		image_resolve(image, answerer->address[i], &answerer->texts, symbol);
 		wire_put_symbol(out, symbol);
 		if (out->len <= WIRE_PACKET_MAX)
 			continue;
@@ -153,7 +155,7 @@ static int answer_space(struct answerer *answerer, const struct wire_head *quest
 		return -EPROTO;
 	struct space *space = &answerer->space[question->number];
 	space_deinit(space);
-	space_init(space, answerer->segment, question->count, answerer->image, WIRE_SLOTS);
+	space_init(space, answerer->module, question->count, answerer->image, WIRE_SLOTS);
 	return 0;
 }
 
@@ -186,11 +188,17 @@ int answerer_take(struct answerer *answerer, const uint8_t *packet, size_t n, in
 	close_fd(&fd);
 	switch (head.op) {
 	case WIRE_RESOLVE:
-		memcpy(answerer->offset, packet, n);
+		memcpy(answerer->address, packet, n);
 		r = answer_resolve(answerer, &head);
 		break;
+	case WIRE_CLOSE:
+		if (head.number < WIRE_SLOTS) {
+			close_image(answerer, &answerer->image[head.number]);
+			r = 0;
+		}
+		break;
 	case WIRE_SPACE:
-		memcpy(answerer->segment, packet, n);
+		memcpy(answerer->module, packet, n);
 		r = answer_space(answerer, &head);
 		break;
 	case WIRE_UNWIND:

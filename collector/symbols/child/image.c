@@ -14,53 +14,53 @@
 #include "collector/symbols/child/image_symbols.h"
 #include "schema/base/cleanup.h"
 
-enum { LOADS_MAX = 64, PAGE = 4096 };
-
-static void read_loads(struct image *image, Elf *elf)
+static unsigned read_loads(Elf *elf, struct wire_load ret_load[static WIRE_LOADS_MAX])
 {
-	size_t n;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	unsigned n_loads = 0;
 	GElf_Phdr phdr;
+	size_t n;
 
-	if (elf_getphdrnum(elf, &n) || !n)
-		return;
-	image->load = calloc(n < LOADS_MAX ? n : LOADS_MAX, sizeof(*image->load));
-	for (size_t i = 0; image->load && i < n && image->n_loads < LOADS_MAX; i++) {
-		if (!gelf_getphdr(elf, (int)i, &phdr) || phdr.p_type != PT_LOAD)
+	if (elf_getphdrnum(elf, &n))
+		return 0;
+	for (size_t i = 0; i < n && n_loads < WIRE_LOADS_MAX; i++) {
+		if (!gelf_getphdr(elf, (int)i, &phdr))
+			break;
+		if (phdr.p_type != PT_LOAD)
 			continue;
 		/* Mapped in whole pages, so what stands around a segment in the file is there as well. */
-		uint64_t before = phdr.p_offset % PAGE;
-		image->load[image->n_loads++] = (struct image_load) { phdr.p_offset - before,
-			(phdr.p_filesz + before + PAGE - 1) / PAGE * PAGE, phdr.p_vaddr - before,
+		uint64_t before = phdr.p_offset % page;
+		ret_load[n_loads++] = (struct wire_load) { phdr.p_offset - before,
+			(phdr.p_filesz + before + page - 1) / page * page, phdr.p_vaddr - before,
 			phdr.p_flags & PF_X };
 	}
+	return n_loads;
 }
 
-static void read_id(struct image *image, Elf *elf)
+unsigned image_init(struct image *image, int fd, struct wire_identity *ret,
+	struct wire_load ret_load[static WIRE_LOADS_MAX])
 {
-	const void *id;
-	ssize_t n = dwelf_elf_gnu_build_id(elf, &id);
-
-	if (n > 0) {
-		image->id_n = n < WIRE_ID_MAX ? (unsigned)n : WIRE_ID_MAX;
-		memcpy(image->id, id, image->id_n);
-	}
-}
-
-void image_init(struct image *image, int fd)
-{
+	unsigned n_loads = 0;
 	struct stat st;
 	GElf_Ehdr ehdr;
+	const void *id;
 
 	*image = (struct image) { .fd = fd };
+	*ret = (struct wire_identity) { 0 };
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return;
+		return 0;
 	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &ehdr)) {
-		image->machine = ehdr.e_machine;
-		read_loads(image, elf);
-		read_id(image, elf);
+		ret->machine = image->machine = ehdr.e_machine;
+		n_loads = read_loads(elf, ret_load);
+		ssize_t n = dwelf_elf_gnu_build_id(elf, &id);
+		if (n > 0 && n <= WIRE_ID_MAX) {
+			ret->id_n = (uint32_t)n;
+			memcpy(ret->id, id, (size_t)n);
+		}
 	}
 	elf_end(elf);
+	return n_loads;
 }
 
 void image_forget(struct image *image)
@@ -79,24 +79,8 @@ void image_forget(struct image *image)
 void image_deinit(struct image *image)
 {
 	image_forget(image);
-	free(image->load);
 	close_fd(&image->fd);
 	*image = (struct image) { .fd = -1 };
-}
-
-bool image_address(const struct image *image, uint64_t offset, uint64_t *ret_address)
-{
-	const struct image_load *found = NULL;
-
-	for (size_t i = 0; i < image->n_loads; i++) {
-		const struct image_load *load = &image->load[i];
-		if (offset >= load->offset && offset - load->offset < load->size && (!found || load->code))
-			found = load;
-	}
-	if (!found)
-		return false;
-	*ret_address = found->address + (offset - found->offset);
-	return true;
 }
 
 static void prepare(struct image *image)
@@ -131,14 +115,11 @@ static void prepare(struct image *image)
 	image->symbols = image_symbols_new(image->module, image->bias);
 }
 
-void image_resolve(struct image *image, uint64_t offset, struct buf *texts, struct wire_symbol *ret)
+void image_resolve(struct image *image, uint64_t address, struct buf *texts, struct wire_symbol *ret)
 {
 	*ret = (struct wire_symbol) { 0 };
 	buf_clear(texts);
 	if (!image->tried)
 		prepare(image);
-	if (!image_address(image, offset, &ret->address))
-		return;
-	const char *name = image_symbols_find(image->symbols, ret->address);
-	image_lines_find(image->lines, ret->address, name, texts, ret);
+	image_lines_find(image->lines, address, image_symbols_find(image->symbols, address), texts, ret);
 }

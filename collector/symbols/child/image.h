@@ -17,13 +17,6 @@ struct image_lines;
 struct image {
 	int fd;
 	uint16_t machine; /* EM_*; 0: no ELF file */
-	uint8_t id[WIRE_ID_MAX];
-	unsigned id_n;
-	struct image_load {
-		uint64_t offset, size, address;
-		bool code;
-	} * load;
-	size_t n_loads;
 	/* Made when first asked for; image_forget takes it away again. */
 	bool tried;
 	uint64_t used; /* of the child's clock of questions */
@@ -34,15 +27,13 @@ struct image {
 	struct image_lines *lines;
 };
 
-/* Takes the descriptor. What is no ELF file has no machine and no id. */
-void image_init(struct image *image, int fd);
+/* Takes the descriptor, and says what it is. Returns the number of loads. */
+unsigned image_init(struct image *image, int fd, struct wire_identity *ret,
+	struct wire_load ret_load[static WIRE_LOADS_MAX]);
 void image_deinit(struct image *image);
 
 /* Drops what only names take, which is most of it. */
 void image_forget(struct image *image);
 
-/* The file's own address of what is mapped from an offset. False where no segment has it. */
-bool image_address(const struct image *image, uint64_t offset, uint64_t *ret_address);
-
-/* Names a place. Texts are in `texts`, which is emptied first, or the image's. */
-void image_resolve(struct image *image, uint64_t offset, struct buf *texts, struct wire_symbol *ret);
+/* Names an address of the file. Texts are in `texts`, which is emptied first. */
+void image_resolve(struct image *image, uint64_t address, struct buf *texts, struct wire_symbol *ret);

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,8 +13,14 @@
 
 enum { THREAD = 1 }; /* any number: there is one */
 
-/* DWARF numbers of registers, from the psABI of each machine. */
-enum { X86_64_RBP = 6, X86_64_RSP = 7, X86_64_RIP = 16, AARCH64_FP = 29, AARCH64_LR = 30, AARCH64_SP = 31 };
+/* DWARF numbers, from the psABI of each machine: registers that a call leaves as they are, and the pc. */
+enum { X86_64_SP = 7, X86_64_PC = 16, AARCH64_SP = 31, AARCH64_PC = 32 };
+struct block {
+	int first;
+	unsigned n;
+};
+static const struct block x86_64[] = { { 3, 1 }, { 6, 2 }, { 12, 5 }, { 0, 0 } };
+static const struct block aarch64[] = { { 19, 13 }, { 0, 0 } };
 
 static pid_t next_thread(Dwfl *dwfl, void *arg, void **thread_arg)
 {
@@ -33,7 +40,8 @@ static bool get_thread(Dwfl *dwfl, pid_t tid, void *arg, void **thread_arg)
 static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void *arg)
 {
 	const struct space *space = arg;
-	uint64_t offset = address - space->registers.sp;
+	uint64_t offset =
+		address - space->registers->value[space->machine == EM_X86_64 ? X86_64_SP : AARCH64_SP];
 
 	if (offset > space->stack_n || space->stack_n - offset < sizeof(*result))
 		return false;
@@ -44,17 +52,15 @@ static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void
 static bool set_registers(Dwfl_Thread *thread, void *arg)
 {
 	const struct space *space = arg;
-	const struct wire_registers *from = &space->registers;
+	const struct block *block = space->machine == EM_X86_64 ? x86_64 : aarch64;
 
-	if (space->machine == EM_X86_64) {
-		const Dwarf_Word pair[] = { from->fp, from->sp };
-		return dwfl_thread_state_registers(thread, X86_64_RBP, 2, pair) &&
-		       dwfl_thread_state_registers(thread, X86_64_RIP, 1, &from->pc);
-	}
-	const Dwarf_Word three[] = { from->fp, from->lr, from->sp };
-	if (!dwfl_thread_state_registers(thread, AARCH64_FP, 3, three))
-		return false;
-	dwfl_thread_state_register_pc(thread, from->pc);
+	for (; block->n; block++)
+		if (!dwfl_thread_state_registers(
+			    thread, block->first, block->n, &space->registers->value[block->first]))
+			return false;
+	/* Of x86-64 it is a register like any other. */
+	if (space->machine == EM_AARCH64)
+		dwfl_thread_state_register_pc(thread, space->registers->value[AARCH64_PC]);
 	return true;
 }
 
@@ -71,45 +77,25 @@ static const Dwfl_Callbacks callbacks = {
 	.section_address = dwfl_offline_section_address,
 };
 
-/* Whether an earlier segment has brought the same module to the same place. */
-static bool is_reported(const struct wire_segment *segment, size_t i, uint64_t bias,
-	const struct image *images, size_t n_images)
+static void report(
+	struct space *space, const struct wire_module *module, const struct image *images, size_t n_images)
 {
-	uint64_t address;
-
-	for (size_t k = 0; k < i; k++)
-		if (segment[k].slot == segment[i].slot &&
-			image_address(&images[segment[k].slot], segment[k].offset, &address) &&
-			segment[k].start - address == bias)
-			return true;
-	return false;
-}
-
-static void report(struct space *space, const struct wire_segment *segment, size_t i,
-	const struct image *images, size_t n_images)
-{
-	const struct image *image = segment[i].slot < n_images ? &images[segment[i].slot] : NULL;
-	uint64_t address;
+	const struct image *image = module->slot < n_images ? &images[module->slot] : NULL;
 	char name[48];
 
-	if (!image || (image->machine != EM_X86_64 && image->machine != EM_AARCH64) ||
-		!image_address(image, segment[i].offset, &address))
-		return;
-	uint64_t bias = segment[i].start - address;
-	if (is_reported(segment, i, bias, images, n_images))
+	if (!image || (image->machine != EM_X86_64 && image->machine != EM_AARCH64))
 		return;
 	int fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	snprintf(name, sizeof(name), "%llu:%llx", (unsigned long long)segment[i].slot,
-		(unsigned long long)bias);
-	if (!dwfl_report_elf(space->dwfl, name, "", fd, bias, true))
+	snprintf(name, sizeof(name), "%" PRIu64 ":%" PRIx64, module->slot, module->bias);
+	if (!dwfl_report_elf(space->dwfl, name, "", fd, module->bias, true))
 		close(fd);
 	else if (!space->machine)
 		space->machine = image->machine;
 }
 
-void space_init(struct space *space, const struct wire_segment *segment, size_t n, const struct image *images,
+void space_init(struct space *space, const struct wire_module *module, size_t n, const struct image *images,
 	size_t n_images)
 {
 	*space = (struct space) { .dwfl = dwfl_begin(&callbacks) };
@@ -117,7 +103,7 @@ void space_init(struct space *space, const struct wire_segment *segment, size_t 
 		return;
 	dwfl_report_begin(space->dwfl);
 	for (size_t i = 0; i < n; i++)
-		report(space, segment, i, images, n_images);
+		report(space, &module[i], images, n_images);
 	if (dwfl_report_end(space->dwfl, NULL, NULL) ||
 		!dwfl_attach_state(space->dwfl, NULL, THREAD, &thread_callbacks, space))
 		space_deinit(space);
@@ -153,7 +139,7 @@ unsigned space_unwind(struct space *space, const struct wire_registers *register
 	*ret_cut = true;
 	if (!space->dwfl)
 		return 0;
-	space->registers = *registers;
+	space->registers = registers;
 	space->stack = stack;
 	space->stack_n = stack_n;
 	space->address = ret_address;

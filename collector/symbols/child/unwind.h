@@ -11,15 +11,15 @@ struct space {
 	Dwfl *dwfl; /* NULL: none */
 	uint16_t machine;
 	/* Of the question at hand. */
-	struct wire_registers registers;
-	const uint8_t *stack; /* from sp upwards */
+	const struct wire_registers *registers;
+	const uint8_t *stack; /* from the stack pointer upwards */
 	size_t stack_n;
 	uint64_t *address;
 	unsigned n;
 };
 
-/* Modules of slots that are empty, or that say other than the segments, are left out. */
-void space_init(struct space *space, const struct wire_segment *segment, size_t n, const struct image *images,
+/* Modules of slots that are empty are left out. The space stays where it is. */
+void space_init(struct space *space, const struct wire_module *module, size_t n, const struct image *images,
 	size_t n_images);
 void space_deinit(struct space *space);
 
