@@ -26,6 +26,7 @@ run  libbpf-dev       the sweep by BPF; memfs builds without it too
 run  bpftool          the same
 run  clang            the same; with libclang-rt-dev libFuzzer (soak)
 test libcmocka-dev    tests/unit
+test g++              programs in C++ to look into (tests/unit/test-symbols.c)
 test bats             tests/bats
 test bats-assert      tests/bats
 test bats-support     tests/bats

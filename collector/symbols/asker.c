@@ -104,17 +104,19 @@ static int place_file(struct symbols *symbols, struct module_file *file, uint32_
 
 	*ret_slot = number;
 	slot->used = ++symbols->clock;
-	if (slot->file == file)
-		return 0;
 	pthread_mutex_lock(&symbols->lock);
-	CLEANUP_CLOSE int fd = file->fd >= 0 ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	bool blind = file->blind;
+	CLEANUP_CLOSE int fd =
+		blind || slot->file == file || file->fd < 0 ? -1 : fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 	pthread_mutex_unlock(&symbols->lock);
+	if (!blind && slot->file == file)
+		return 0;
 	if (fd < 0)
 		return -ESTALE;
 	if (slot->file)
 		module_unref(&slot->file->module);
 	slot->file = NULL;
-	int r = peer_open(&symbols->peer, number, fd, after_ms(QUESTION_MS), &identity, load, &n);
+	int r = peer_open(&symbols->peer, number, fd, after_ms(symbols->question_ms), &identity, load, &n);
 	if (r)
 		return r;
 	pthread_mutex_lock(&symbols->lock);
@@ -143,7 +145,7 @@ static int close_unused(struct symbols *symbols)
 			continue;
 		module_unref(&slot->file->module);
 		*slot = (struct slot) { NULL, 0 };
-		r = peer_close(&symbols->peer, i, after_ms(QUESTION_MS));
+		r = peer_close(&symbols->peer, i, after_ms(symbols->question_ms));
 	}
 	return r;
 }
@@ -236,7 +238,7 @@ static int ask_resolve(struct symbols *symbols, void *arg)
 	int r = place_file(symbols, work->file, &slot);
 
 	if (!r)
-		r = peer_resolve(&symbols->peer, slot, work->address, work->n, after_ms(QUESTION_MS),
+		r = peer_resolve(&symbols->peer, slot, work->address, work->n, after_ms(symbols->question_ms),
 			take_symbol, work);
 	return r;
 }
@@ -367,7 +369,7 @@ static int place_table(struct symbols *symbols, const struct unwind *work, uint3
 			return r;
 		module[n++] = (struct wire_module) { slot, work->bias[i] };
 	}
-	int r = peer_space(&symbols->peer, oldest, module, n, after_ms(QUESTION_MS));
+	int r = peer_space(&symbols->peer, oldest, module, n, after_ms(symbols->question_ms));
 	if (!r)
 		symbols->space[oldest] = (struct space_slot) { work->number, ++symbols->clock };
 	*ret_space = oldest;
@@ -382,7 +384,7 @@ static int ask_unwind(struct symbols *symbols, void *arg)
 
 	if (!r)
 		r = peer_unwind(&symbols->peer, space, &work->registers, work->bytes, work->n_bytes,
-			after_ms(QUESTION_MS), work->address, &work->n_frames, &work->cut);
+			after_ms(symbols->question_ms), work->address, &work->n_frames, &work->cut);
 	return r;
 }
 
@@ -445,7 +447,7 @@ static void work_piece(struct symbols *symbols, struct ask *ask)
 /* Waits for work; without any for long the child ends, and what it has open with it. */
 static void wait_for_work(struct symbols *symbols)
 {
-	int64_t until_ns = after_ms(IDLE_MS);
+	int64_t until_ns = after_ms(symbols->idle_ms);
 	const struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
 	int r = 0;
 

@@ -84,6 +84,7 @@ struct symbols {
 	struct symbols_status status;
 	pthread_t thread;
 	char *program;
+	int question_ms, idle_ms;
 
 	/* The thread's alone. */
 	struct peer peer;

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The public part is what an owner of a reference sees. */
-struct counted {
-	atomic_uint references;
-	struct symbol symbol;
+/* Stands before what an owner of a reference sees. */
+struct counter {
+	_Alignas(max_align_t) atomic_uint references;
 };
 
 struct entry {
@@ -26,9 +26,9 @@ struct symbol_cache {
 	struct entry *bucket[];
 };
 
-static struct counted *counted_of(struct symbol *symbol)
+static struct counter *counter_of(struct symbol *symbol)
 {
-	return (struct counted *)(void *)((char *)symbol - offsetof(struct counted, symbol));
+	return (struct counter *)(void *)symbol - 1;
 }
 
 static const char *put_text(char **at, const char *text, size_t n)
@@ -46,39 +46,41 @@ static const char *put_text(char **at, const char *text, size_t n)
 
 struct symbol *symbol_new(const struct wire_symbol *from)
 {
-	size_t bytes = sizeof(struct counted) + from->n * sizeof(struct symbol_frame), texts = 0;
+	size_t bytes = sizeof(struct counter) + sizeof(struct symbol) + from->n * sizeof(struct symbol_frame);
+	size_t texts = 0;
 
 	for (unsigned i = 0; i < from->n; i++)
 		texts += from->frame[i].function_n + 1U +
 			 (from->frame[i].file ? from->frame[i].file_n + 1U : 0);
-	struct counted *counted = malloc(bytes + texts);
-	if (!counted)
+	struct counter *counter = malloc(bytes + texts);
+	if (!counter)
 		return NULL;
-	char *at = (char *)counted + bytes;
-	atomic_init(&counted->references, 1);
-	counted->symbol.n = from->n;
+	struct symbol *symbol = (struct symbol *)(void *)(counter + 1);
+	char *at = (char *)counter + bytes;
+	atomic_init(&counter->references, 1);
+	symbol->n = from->n;
 	for (unsigned i = 0; i < from->n; i++) {
 		const struct wire_frame *frame = &from->frame[i];
-		counted->symbol.frame[i] = (struct symbol_frame) {
+		symbol->frame[i] = (struct symbol_frame) {
 			.function = put_text(&at, frame->function, frame->function_n),
 			.file = frame->file ? put_text(&at, frame->file, frame->file_n) : NULL,
 			.line = frame->line,
 		};
 	}
-	return &counted->symbol;
+	return symbol;
 }
 
 struct symbol *symbol_ref(struct symbol *symbol)
 {
-	atomic_fetch_add_explicit(&counted_of(symbol)->references, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&counter_of(symbol)->references, 1, memory_order_relaxed);
 	return symbol;
 }
 
 void symbol_unref(struct symbol *symbol)
 {
 	if (symbol &&
-		atomic_fetch_sub_explicit(&counted_of(symbol)->references, 1, memory_order_acq_rel) == 1)
-		free(counted_of(symbol));
+		atomic_fetch_sub_explicit(&counter_of(symbol)->references, 1, memory_order_acq_rel) == 1)
+		free(counter_of(symbol));
 }
 
 int symbol_cache_new(size_t max, struct symbol_cache **ret_cache)

@@ -42,6 +42,8 @@ int symbols_new(const struct symbols_options *options, struct symbols **ret_symb
 		return -ENOMEM;
 	}
 	symbols->last = &symbols->first;
+	symbols->question_ms = options->question_ms ? options->question_ms : QUESTION_MS;
+	symbols->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
 	peer_init(&symbols->peer, symbols->program, options->uid, options->gid);
 	pthread_mutex_init(&symbols->lock, NULL);
 	pthread_condattr_init(&attributes);

@@ -30,6 +30,8 @@ struct symbols_options {
 	uid_t uid;           /* whom the child becomes, where this process is root */
 	gid_t gid;
 	size_t cache_max; /* symbols remembered; 0: SYMBOLS_CACHE */
+	int question_ms;  /* what a question may take, or the child hangs; 0: ten seconds */
+	int idle_ms;      /* after which the child ends; 0: half a minute */
 };
 enum { SYMBOLS_CACHE = 65536 };
 
