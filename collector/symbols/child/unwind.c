@@ -39,12 +39,14 @@ static bool get_thread(Dwfl *dwfl, pid_t tid, void *arg, void **thread_arg)
 /* A word of the copy, wherever it stands in it. */
 static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void *arg)
 {
-	const struct space *space = arg;
+	struct space *space = arg;
 	uint64_t offset =
 		address - space->registers->value[space->machine == EM_X86_64 ? X86_64_SP : AARCH64_SP];
 
-	if (offset > space->stack_n || space->stack_n - offset < sizeof(*result))
+	if (offset > space->stack_n || space->stack_n - offset < sizeof(*result)) {
+		space->missed = true;
 		return false;
+	}
 	memcpy(result, space->stack + offset, sizeof(*result));
 	return true;
 }
@@ -144,6 +146,8 @@ unsigned space_unwind(struct space *space, const struct wire_registers *register
 	space->stack_n = stack_n;
 	space->address = ret_address;
 	space->n = 0;
-	*ret_cut = dwfl_getthread_frames(space->dwfl, THREAD, put_frame, space) != 0;
+	space->missed = false;
+	/* What could not be read ends it as if there were nothing more. */
+	*ret_cut = dwfl_getthread_frames(space->dwfl, THREAD, put_frame, space) != 0 || space->missed;
 	return space->n;
 }

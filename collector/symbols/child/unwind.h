@@ -16,6 +16,7 @@ struct space {
 	size_t stack_n;
 	uint64_t *address;
 	unsigned n;
+	bool missed; /* something outside of the copy was wanted */
 };
 
 /* Modules of slots that are empty are left out. The space stays where it is. */
