@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stack as a line `outermost;...;innermost BYTES`, as flamegraph.pl and its successors read it, and as
- * fs/plot_flame draws it.
+ * Stacks as lines `outermost;...;innermost BYTES`, as flamegraph.pl and its successors read them, and as
+ * fs/plot_flame draws them. Pure.
  */
 #pragma once
 
@@ -11,6 +11,9 @@
 
 #include "schema/base/buf.h"
 
-/* Begins a line, adds frames from the outermost on, ends it. Names may hold any bytes. */
+/* Appends a frame, from the outermost to the innermost. Any bytes: what would end a frame or a line becomes
+ * `:` or `?`; a frame without a name is `-`. */
 void folded_put_frame(struct buf *out, const char *name, bool first);
+
+/* Ends the line. */
 void folded_put_bytes(struct buf *out, uint64_t bytes);
