@@ -64,13 +64,13 @@ struct figure {
 
 static bool parse_line(struct span text, struct line *ret)
 {
-	const char *blank = text.n ? memrchr(text.p, ' ', text.n) : NULL;
+	size_t number = text.n; /* where it begins */
 
-	if (!blank || blank == text.p ||
-		!num_parse_whole(blank + 1, text.n - (size_t)(blank + 1 - text.p), &ret->bytes) ||
-		!ret->bytes)
+	while (number && text.p[number - 1] != ' ')
+		number--;
+	if (number < 2 || !num_parse_whole(text.p + number, text.n - number, &ret->bytes) || !ret->bytes)
 		return false;
-	ret->stack = (struct span) { text.p, (size_t)(blank - text.p) };
+	ret->stack = (struct span) { text.p, number - 1 };
 	return true;
 }
 

@@ -323,7 +323,10 @@ static int take_modules(struct unwind *work, const struct module_table *table)
 
 	work->file = calloc(cap + 1, sizeof(*work->file));
 	work->bias = calloc(cap + 1, sizeof(*work->bias));
-	for (size_t i = 0; work->file && work->bias && i < table->n && work->n < cap; i++) {
+	/* A process may have tens of thousands of mappings; code that matters is not that far. */
+	size_t last = table->n < 4 * WIRE_MODULES_MAX ? table->n : 4 * WIRE_MODULES_MAX;
+
+	for (size_t i = 0; work->file && work->bias && i < last && work->n < cap; i++) {
 		const struct module_segment *segment = &table->segment[i];
 		struct module_file *file = module_file_of(segment->module);
 		size_t k = 0;

@@ -18,10 +18,12 @@
 enum {
 	QUESTION_MS = 10000, /* what one question may take; beyond it the child is taken to hang */
 	START_MS = 5000,
-	IDLE_MS = 30000,    /* without questions the child ends */
-	RETRY_MS = 600000,  /* a module over which the child failed is left alone for so long */
-	RESTART_MS = 10000, /* and a child that could not be started */
-	PIECE_FILES = 32,   /* an ask's share of a turn */
+	IDLE_MS = 30000,           /* without questions the child ends */
+	RETRY_MS = 600000,         /* a module over which the child failed is left alone for so long */
+	RESTART_MS = 10000,        /* and a child that could not be started */
+	FILES_OPEN_MAX = 4096,     /* of all tables together */
+	FILES_OF_TABLE_MAX = 1024, /* that are opened at a time; others of the table have no names */
+	PIECE_FILES = 32,          /* an ask's share of a turn */
 	PIECE_STACKS = 16,
 };
 
@@ -78,7 +80,8 @@ struct symbols {
 	struct ask *first, **last;
 	struct ask *current; /* at work; NULL where who asked is gone */
 	bool closing;
-	struct module_file *files; /* that are open */
+	struct module_file *files; /* that tables have */
+	size_t n_open;             /* of them, that are open */
 	struct symbol_cache *cache;
 	uint64_t last_number; /* of tables */
 	struct symbols_status status;

@@ -86,6 +86,14 @@ static void use(struct symbols *symbols, struct module_file *file)
 		return;
 	file->next = symbols->files;
 	symbols->files = file;
+	symbols->n_open += file->fd >= 0;
+}
+
+/* Under the lock. */
+static void close_file(struct symbols *symbols, struct module_file *file)
+{
+	symbols->n_open -= file->fd >= 0;
+	close_fd(&file->fd);
 }
 
 /* Under the lock. */
@@ -96,7 +104,7 @@ static void unuse(struct symbols *symbols, struct module_file *file)
 		while (*at != file)
 			at = &(*at)->next;
 		*at = file->next;
-		close_fd(&file->fd);
+		close_file(symbols, file);
 	}
 	module_unref(&file->module);
 }
@@ -187,6 +195,7 @@ struct making {
 	size_t cap;
 	/* Of each segment, until the files are known. */
 	uint64_t *offset;
+	size_t n_opened;
 };
 
 static bool is_named(
@@ -230,6 +239,15 @@ static int reserve(struct making *making)
 	return 0;
 }
 
+/* Who maps thousands of files as code must not use up what the collector may have open. */
+static bool may_open(const struct making *making)
+{
+	pthread_mutex_lock(&making->symbols->lock);
+	bool room = making->symbols->n_open < FILES_OPEN_MAX;
+	pthread_mutex_unlock(&making->symbols->lock);
+	return room && making->n_opened < FILES_OF_TABLE_MAX;
+}
+
 static int add_mapping(struct making *making, const struct pid_mapping *mapping)
 {
 	static const char deleted[] = " (deleted)";
@@ -252,7 +270,9 @@ static int add_mapping(struct making *making, const struct pid_mapping *mapping)
 		use(making->symbols, file);
 		pthread_mutex_unlock(&making->symbols->lock);
 	} else {
-		CLEANUP_CLOSE int fd = open_mapped(making->pid_dir, mapping, path.data, &st);
+		CLEANUP_CLOSE int fd =
+			may_open(making) ? open_mapped(making->pid_dir, mapping, path.data, &st) : -1;
+		making->n_opened += fd >= 0;
 		struct file_key key = key_of(&st);
 		if (fd < 0)
 			key = (struct file_key) { (uint64_t)mapping->major << 32 | mapping->minor,
@@ -423,7 +443,7 @@ int module_find(struct symbols *symbols, int pid_dir, const char *path, const ui
 	const struct module_id *found = &file->module.id;
 	if (!found->built || found->n != id.n || memcmp(found->bytes, id.bytes, id.n)) {
 		/* Another file has its name by now. */
-		close_fd(&file->fd);
+		close_file(symbols, file);
 		file->module.id = id;
 		file->known = file->blind = true;
 	}

@@ -76,8 +76,10 @@ const struct module_segment *module_table_find(const struct module_table *table,
 /*
  * A module that a process itself told of, by path and build id (the shim's list), for places in what it has
  * unloaded. Looks for the file below the process's root, or with -1 in our own, and takes it if its id is
- * that; where it is gone the module has no file, and of its places only what is remembered is known. 0 or
- * -ENOMEM, and a reference that keeps the file open: module_close ends that, module_unref the rest.
+ * that; where it is gone the module has no file, and of its places only what is remembered is known. The file
+ * is opened by the calling thread's rights, for the path is what the process says: lend it the process's
+ * (rights_lend). 0 or -ENOMEM, and a reference that keeps the file open: module_close ends that, module_unref
+ * the rest.
  */
 int module_find(struct symbols *symbols, int pid_dir, const char *path, const uint8_t *build_id, size_t n,
 	int64_t until_monotonic_ns, struct module **ret_module);

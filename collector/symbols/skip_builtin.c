@@ -102,14 +102,13 @@ static const struct skip_pattern patterns[] = {
 	/* Rust */
 	FUNCTION("__rust_*alloc*"),
 	FUNCTION("__rdl_*alloc*"),
-	FUNCTION("alloc::alloc::*"),
-	FUNCTION("alloc::raw_vec::*"),
-	FUNCTION("<alloc::alloc::Global as *"),
-	FUNCTION("alloc::boxed::Box<*>::new*"),
-	FUNCTION("alloc::vec::Vec<*>::*"),
-	FUNCTION("alloc::string::String::*"),
-	FUNCTION("hashbrown::raw::*"),
-	FUNCTION("std::alloc::*"),
+	FUNCTION("alloc::*"),
+	FUNCTION("<alloc::*"),
+	FUNCTION("core::*"),
+	FUNCTION("<core::*"),
+	FUNCTION("<std::*"),
+	FUNCTION("hashbrown::*"),
+	FUNCTION("<hashbrown::*"),
 };
 
 const struct skip_list skip_builtin = { patterns, sizeof(patterns) / sizeof(*patterns) };

@@ -70,6 +70,8 @@ static void known_wrappers_are_skipped(void **state)
 		{ "(anonymous namespace)::fill(int)", "server", false },
 		{ "shop::Box::operator new(unsigned long)", "server", false },
 		{ "alloc::raw_vec::RawVec<T,A>::reserve", "tool", true },
+		{ "<alloc::vec::Vec<shop::Item>>::push", "tool", true },
+		{ "<shop::Shelf as core::clone::Clone>::clone", "tool", false },
 		{ "getline", "libc.so.6", true },
 		{ NULL, "libc.so.6", true },
 		{ NULL, "server", false },

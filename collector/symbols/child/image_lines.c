@@ -173,12 +173,22 @@ static unsigned list_inlined(
 static const char *linkage_name(Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
-	const char *name = NULL;
 
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
-		dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
-		name = dwarf_formstring(&attribute);
-	return name ? name : dwarf_diename(die);
+	return dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
+			       dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute)
+		       ? dwarf_formstring(&attribute)
+		       : NULL;
+}
+
+/*
+ * The mangled name says most. Without one, as in C, the symbol of the code does; it comes second, for the
+ * linker may have given one code the names of many functions.
+ */
+static const char *name_of(Dwarf_Die *die, const char *symbol)
+{
+	const char *name = linkage_name(die);
+
+	return name ? name : symbol ? symbol : dwarf_diename(die);
 }
 
 /* Texts are offsets until all of them are there, for the buffer moves. */
@@ -259,9 +269,9 @@ void image_lines_find(struct image_lines *lines, uint64_t address, const char *s
 	for (unsigned i = n + 1; i-- > 0; frame++) {
 		*frame = (struct wire_frame) { 0 };
 		if (i)
-			put_function(frame, texts, linkage_name(&inlined[i - 1]));
+			put_function(frame, texts, name_of(&inlined[i - 1], NULL));
 		else
-			put_function(frame, texts, symbol ? symbol : linkage_name(&function));
+			put_function(frame, texts, known ? name_of(&function, symbol) : symbol);
 		if (!unit)
 			continue;
 		if (i == n)

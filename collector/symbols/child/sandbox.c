@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
@@ -46,19 +47,34 @@ static int limit(int what, uint64_t most)
 
 static int set_limits(void)
 {
-	int r = limit(RLIMIT_NOFILE, FILES);
+	static const struct {
+		int what;
+		uint64_t most;
+		bool watched; /* sanitizers can live with it */
+	} limits[] = {
+		{ RLIMIT_CPU, CPU_S, true }, { RLIMIT_CORE, 0, true }, { RLIMIT_AS, ADDRESSES_BYTES, false },
+		{ RLIMIT_DATA, HEAP_BYTES, false },
+		{ RLIMIT_FSIZE, 0, false }, /* of a file only the log is open */
+	};
+	int r = 0;
 
-	if (!r)
-		r = limit(RLIMIT_CPU, CPU_S);
-	if (!r)
-		r = limit(RLIMIT_CORE, 0);
-	if (!r)
-		r = limit(RLIMIT_FSIZE, 0);
-	if (!r && !WATCHED)
-		r = limit(RLIMIT_AS, ADDRESSES_BYTES);
-	if (!r && !WATCHED)
-		r = limit(RLIMIT_DATA, HEAP_BYTES);
+	for (size_t i = 0; !r && i < sizeof(limits) / sizeof(*limits); i++)
+		if (limits[i].watched || !WATCHED)
+			r = limit(limits[i].what, limits[i].most);
 	return r;
+}
+
+/* All but standard input, output and error, and the socket. */
+static int close_others(void)
+{
+	if (syscall(SYS_close_range, WIRE_SOCKET + 1, ~0U, 0) == 0)
+		return 0;
+	if (errno != ENOSYS)
+		return -errno;
+	/* Linux before 5.9. */
+	for (int fd = WIRE_SOCKET + 1; fd < FILES; fd++)
+		close(fd);
+	return 0;
 }
 
 static int drop_rights(uid_t uid, gid_t gid)
@@ -158,18 +174,23 @@ static int filter_calls(void)
 
 int sandbox_enter(uid_t uid, gid_t gid)
 {
-	int r = 0;
+	int r = close_others();
 
-	/* Before Linux 5.9 what the parent did not mark stays; it marks all of its own. */
-	if (syscall(SYS_close_range, WIRE_SOCKET + 1, ~0U, 0) && errno != ENOSYS)
-		return -errno;
-	/* Who hangs does not see that nobody is there to answer any more. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
-		return -errno;
-	if ((r = set_limits()) || (r = drop_rights(uid, gid)))
-		return r;
-	/* A change of ids takes it away. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
-		return -errno;
-	return WATCHED ? 0 : filter_calls();
+	/* Root's to raise, so before its rights go. */
+	if (!r)
+		r = limit(RLIMIT_NOFILE, FILES);
+	if (!r)
+		r = drop_rights(uid, gid);
+	/* Who hangs does not see that nobody is there to answer any more. A change of ids would take it away.
+	 */
+	if (!r && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		r = -errno;
+	/* A message too many is not worth dying for. */
+	if (!r && signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		r = -errno;
+	if (!r)
+		r = set_limits();
+	if (!r && !WATCHED)
+		r = filter_calls();
+	return r;
 }
