@@ -64,6 +64,32 @@ static void check(
 
 #define SOURCE "symbols-subject.c"
 
+/* A program with debug information that has said its places. */
+struct stage {
+	struct scratch scratch;
+	struct subject subject;
+	struct module_table table;
+};
+
+static void begin(struct stage *stage, struct symbols *symbols)
+{
+	memset(&stage->table, 0, sizeof(stage->table));
+	assert_int_equal(scratch_make(&stage->scratch), 0);
+	world_run(&stage->scratch, "gcc -g -O2 -o a $P/" SOURCE);
+	subject_start(&stage->subject, &stage->scratch, "a", NULL, NULL);
+	subject_listen(&stage->subject);
+	assert_int_equal(
+		module_table_read(symbols, stage->subject.dir, within_s(60), &stage->table), PROC_OK);
+}
+
+static void end(struct stage *stage, struct symbols *symbols)
+{
+	subject_end(&stage->subject);
+	module_table_deinit(symbols, &stage->table);
+	scratch_remove(&stage->scratch);
+	symbols_free(symbols);
+}
+
 static void programs_of_all_kinds_are_understood(void **state)
 {
 	static const struct {
@@ -167,23 +193,17 @@ static void what_is_loaded_later_and_gone_from_the_disk_is_known(void **state)
 static void a_module_is_found_by_what_its_process_says(void **state)
 {
 	struct symbols *symbols = symbols_make((struct symbols_options) { 0 });
-	struct module_table table = { 0 };
-	struct scratch scratch;
-	struct subject subject;
+	struct stage stage;
 	struct module *module;
 	struct symbol *symbol;
 
-	assert_int_equal(scratch_make(&scratch), 0);
-	world_run(&scratch, "gcc -g -O2 -o a $P/" SOURCE);
-	subject_start(&subject, &scratch, "a", NULL, NULL);
-	subject_listen(&subject);
-	assert_int_equal(module_table_read(symbols, subject.dir, within_s(60), &table), PROC_OK);
-	struct module_place place = module_table_place(&table, subject.told[0].address);
+	begin(&stage, symbols);
+	struct module_place place = module_table_place(&stage.table, stage.subject.told[0].address);
 	struct module_id id = place.module->id;
-	assert_int_equal(
-		module_find(symbols, subject.dir, place.module->path, id.bytes, id.n, within_s(60), &module),
+	assert_int_equal(module_find(symbols, stage.subject.dir, place.module->path, id.bytes, id.n,
+				 within_s(60), &module),
 		0);
-	module_table_deinit(symbols, &table);
+	module_table_deinit(symbols, &stage.table);
 	place.module = module;
 	symbols_resolve(symbols, &place, 1, within_s(60), &symbol);
 	assert_string_equal(symbol->frame[0].function, "outer_function");
@@ -192,7 +212,7 @@ static void a_module_is_found_by_what_its_process_says(void **state)
 
 	/* Another build id: the name has been given to another file, which is not asked. */
 	char path[256];
-	scratch_join(&scratch, "a", path, sizeof(path));
+	scratch_join(&stage.scratch, "a", path, sizeof(path));
 	id.bytes[3] ^= 1;
 	assert_int_equal(module_find(symbols, -1, path, id.bytes, id.n, within_s(60), &place.module), 0);
 	symbols_resolve(symbols, &place, 1, within_s(60), &symbol);
@@ -201,9 +221,7 @@ static void a_module_is_found_by_what_its_process_says(void **state)
 	module_close(symbols, place.module);
 	module_unref(place.module);
 	module_unref(module);
-	subject_end(&subject);
-	scratch_remove(&scratch);
-	symbols_free(symbols);
+	end(&stage, symbols);
 }
 
 /* The debug files of packages, in a mount namespace of the test's own. */
@@ -280,19 +298,13 @@ static void a_child_killed_amid_a_batch_is_replaced(void **state)
 	struct symbols *symbols = symbols_make((struct symbols_options) { 0 });
 	static struct module_place place[MANY];
 	static struct symbol *symbol[MANY];
-	struct module_table table = { 0 };
-	struct scratch scratch;
-	struct subject subject;
+	struct stage stage;
 	atomic_bool stop = false;
 	pthread_t thread;
 	size_t known = 0;
 
-	assert_int_equal(scratch_make(&scratch), 0);
-	world_run(&scratch, "gcc -g -O2 -o a $P/" SOURCE);
-	subject_start(&subject, &scratch, "a", NULL, NULL);
-	subject_listen(&subject);
-	assert_int_equal(module_table_read(symbols, subject.dir, within_s(60), &table), PROC_OK);
-	many_places(&table, place);
+	begin(&stage, symbols);
+	many_places(&stage.table, place);
 	struct killer killer = { symbols, &stop, 0, 1 };
 	pthread_create(&thread, NULL, kill_children, &killer);
 	symbols_resolve(symbols, place, MANY, within_s(300), symbol);
@@ -308,68 +320,47 @@ static void a_child_killed_amid_a_batch_is_replaced(void **state)
 	struct symbols_status status = symbols_status(symbols);
 	assert_int_equal(status.failed, 1);
 	assert_int_equal(status.started, 2);
-	subject_end(&subject);
-	module_table_deinit(symbols, &table);
-	scratch_remove(&scratch);
-	symbols_free(symbols);
+	end(&stage, symbols);
 }
 
 static void who_asks_a_child_that_hangs_is_let_go(void **state)
 {
 	struct symbols *symbols = symbols_make((struct symbols_options) { .question_ms = 600000 });
-	struct module_table table = { 0 };
-	struct scratch scratch;
-	struct subject subject;
+	struct stage stage;
 	struct symbol *symbol;
 
-	assert_int_equal(scratch_make(&scratch), 0);
-	world_run(&scratch, "gcc -g -O2 -o a $P/" SOURCE);
-	subject_start(&subject, &scratch, "a", NULL, NULL);
-	subject_listen(&subject);
-	assert_int_equal(module_table_read(symbols, subject.dir, within_s(60), &table), PROC_OK);
+	begin(&stage, symbols);
 	pid_t child = symbols_status(symbols).child;
 	assert_int_equal(kill(child, SIGSTOP), 0);
-	struct module_place place = module_table_place(&table, subject.told[0].address);
+	struct module_place place = module_table_place(&stage.table, stage.subject.told[0].address);
 	symbols_resolve(symbols, &place, 1, clock_monotonic_ns() + 50 * 1000000, &symbol);
 	assert_null(symbol);
 	/* Who asks again has what was found meanwhile; others waited in line. */
 	assert_int_equal(kill(child, SIGCONT), 0);
-	symbol = resolve_one(symbols, &table, subject.told[0].address);
+	symbol = resolve_one(symbols, &stage.table, stage.subject.told[0].address);
 	assert_string_equal(symbol->frame[0].function, "outer_function");
 	symbol_unref(symbol);
 	assert_int_equal(symbols_status(symbols).started, 1);
-	subject_end(&subject);
-	module_table_deinit(symbols, &table);
-	scratch_remove(&scratch);
-	symbols_free(symbols);
+	end(&stage, symbols);
 }
 
 static void a_child_that_hangs_is_ended(void **state)
 {
 	struct symbols *symbols = symbols_make((struct symbols_options) { .question_ms = 500 });
-	struct module_table table = { 0 };
-	struct scratch scratch;
-	struct subject subject;
+	struct stage stage;
 
-	assert_int_equal(scratch_make(&scratch), 0);
-	world_run(&scratch, "gcc -g -O2 -o a $P/" SOURCE);
-	subject_start(&subject, &scratch, "a", NULL, NULL);
-	subject_listen(&subject);
-	assert_int_equal(module_table_read(symbols, subject.dir, within_s(60), &table), PROC_OK);
+	begin(&stage, symbols);
 	assert_int_equal(kill(symbols_status(symbols).child, SIGSTOP), 0);
-	assert_null(resolve_one(symbols, &table, subject.told[0].address));
+	assert_null(resolve_one(symbols, &stage.table, stage.subject.told[0].address));
 	assert_int_equal(symbols_status(symbols).failed, 1);
 	/* The module is left alone for a while, others are not. */
-	assert_null(resolve_one(symbols, &table, subject.told[0].address));
-	const struct module_segment *segment = &table.segment[table.n - 1];
-	struct symbol *symbol = resolve_one(symbols, &table, segment->start + 1);
+	assert_null(resolve_one(symbols, &stage.table, stage.subject.told[0].address));
+	const struct module_segment *segment = &stage.table.segment[stage.table.n - 1];
+	struct symbol *symbol = resolve_one(symbols, &stage.table, segment->start + 1);
 	assert_non_null(symbol);
 	symbol_unref(symbol);
 	assert_int_equal(symbols_status(symbols).started, 2);
-	subject_end(&subject);
-	module_table_deinit(symbols, &table);
-	scratch_remove(&scratch);
-	symbols_free(symbols);
+	end(&stage, symbols);
 }
 
 static void without_its_program_all_is_unknown(void **state)
@@ -377,25 +368,16 @@ static void without_its_program_all_is_unknown(void **state)
 	const struct symbols_options options = {
 		.program = "/nonexistent/memfs-symbols", .uid = NOBODY, .gid = NOBODY
 	};
-	struct module_table table = { 0 };
-	struct scratch scratch;
-	struct subject subject;
+	struct stage stage;
 	struct symbols *symbols;
 
 	assert_int_equal(symbols_new(&options, &symbols), 0);
-	assert_int_equal(scratch_make(&scratch), 0);
-	world_run(&scratch, "gcc -g -O2 -o a $P/" SOURCE);
-	subject_start(&subject, &scratch, "a", NULL, NULL);
-	subject_listen(&subject);
-	assert_int_equal(module_table_read(symbols, subject.dir, within_s(60), &table), PROC_OK);
-	const struct module_segment *segment = module_table_find(&table, subject.told[0].address);
+	begin(&stage, symbols);
+	const struct module_segment *segment = module_table_find(&stage.table, stage.subject.told[0].address);
 	assert_string_equal(segment->module->name, "a");
 	assert_false(segment->module->id.built);
-	assert_null(resolve_one(symbols, &table, subject.told[0].address));
-	subject_end(&subject);
-	module_table_deinit(symbols, &table);
-	scratch_remove(&scratch);
-	symbols_free(symbols);
+	assert_null(resolve_one(symbols, &stage.table, stage.subject.told[0].address));
+	end(&stage, symbols);
 }
 
 /* --- what the child may do --- */
