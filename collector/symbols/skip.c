@@ -86,7 +86,7 @@ static struct span without_type(struct span name)
 
 static struct span span_of(const char *text)
 {
-	return (struct span) { text, text ? strlen(text) : 0 };
+	return (struct span) { text ? text : "", text ? strlen(text) : 0 };
 }
 
 bool skip_matches(const struct skip_list *list, size_t n_lists, const char *function, const char *module)
