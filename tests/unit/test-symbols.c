@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -272,24 +271,17 @@ static size_t many_places(const struct module_table *table, struct module_place 
 
 struct killer {
 	struct symbols *symbols;
-	atomic_bool *stop;
-	unsigned kills, max;
+	uint64_t misses; /* before anybody waits for the child */
 };
 
-/* Kills the child each time it sees another one. */
-static void *kill_children(void *arg)
+/* Kills the child once somebody waits for it. */
+static void *kill_child(void *arg)
 {
-	struct killer *killer = arg;
-	pid_t last = 0;
+	const struct killer *killer = arg;
 
-	while (!*killer->stop && killer->kills < killer->max) {
-		struct symbols_status status = symbols_status(killer->symbols);
-		if (status.child && status.child != last && status.misses > 100) {
-			last = status.child;
-			killer->kills += kill(last, SIGKILL) == 0;
-		}
-		sched_yield();
-	}
+	while (symbols_status(killer->symbols).misses == killer->misses)
+		usleep(1000);
+	kill(symbols_status(killer->symbols).child, SIGKILL);
 	return NULL;
 }
 
@@ -299,18 +291,20 @@ static void a_child_killed_amid_a_batch_is_replaced(void **state)
 	static struct module_place place[MANY];
 	static struct symbol *symbol[MANY];
 	struct stage stage;
-	atomic_bool stop = false;
 	pthread_t thread;
 	size_t known = 0;
 
 	begin(&stage, symbols);
 	many_places(&stage.table, place);
-	struct killer killer = { symbols, &stop, 0, 1 };
-	pthread_create(&thread, NULL, kill_children, &killer);
+	/* It is amid its work, and stands still until it is killed. */
+	symbols_resolve(symbols, place, MANY / 2, within_s(300), symbol);
+	for (size_t i = 0; i < MANY / 2; i++)
+		symbol_unref(symbol[i]);
+	assert_int_equal(kill(symbols_status(symbols).child, SIGSTOP), 0);
+	struct killer killer = { symbols, symbols_status(symbols).misses };
+	assert_int_equal(pthread_create(&thread, NULL, kill_child, &killer), 0);
 	symbols_resolve(symbols, place, MANY, within_s(300), symbol);
-	stop = true;
 	pthread_join(thread, NULL);
-	assert_int_equal(killer.kills, 1);
 	for (size_t i = 0; i < MANY; i++) {
 		assert_non_null(symbol[i]);
 		known += symbol[i]->n > 0;
@@ -346,7 +340,7 @@ static void who_asks_a_child_that_hangs_is_let_go(void **state)
 
 static void a_child_that_hangs_is_ended(void **state)
 {
-	struct symbols *symbols = symbols_make((struct symbols_options) { .question_ms = 500 });
+	struct symbols *symbols = symbols_make((struct symbols_options) { .question_ms = 5000 });
 	struct stage stage;
 
 	begin(&stage, symbols);
@@ -393,18 +387,29 @@ static void line_of(const char *path, const char *key, char *ret, size_t cap)
 	fail_msg("no %s in %s", key, path);
 }
 
-static void the_child_has_no_rights_and_ends_when_idle(void **state)
+/* A child that has been asked. */
+static struct symbols *ask_about_us(struct symbols_options options)
 {
-	struct symbols *symbols = symbols_make((struct symbols_options) { .idle_ms = 300 });
+	struct symbols *symbols = symbols_make(options);
 	struct module_table table = { 0 };
 	struct proc_root root;
-	char path[64], line[256];
 	int dir;
 
 	assert_int_equal(proc_root_init(&root, "/"), 0);
 	assert_int_equal(proc_open_pid(&root, (uint32_t)getpid(), &dir), PROC_OK);
 	assert_int_equal(module_table_read(symbols, dir, within_s(60), &table), PROC_OK);
+	module_table_deinit(symbols, &table);
+	close(dir);
+	proc_root_deinit(&root);
+	return symbols;
+}
+
+static void the_child_has_no_rights(void **state)
+{
+	struct symbols *symbols = ask_about_us((struct symbols_options) { 0 });
 	pid_t child = symbols_status(symbols).child;
+	char path[64], line[256];
+
 	assert_true(child > 0);
 	snprintf(path, sizeof(path), "/proc/%d/status", child);
 	line_of(path, "CapEff:", line, sizeof(line));
@@ -423,13 +428,18 @@ static void the_child_has_no_rights_and_ends_when_idle(void **state)
 	line_of(path, "Seccomp:", line, sizeof(line));
 	assert_string_equal(line, "Seccomp:\t2\n");
 #endif
-	module_table_deinit(symbols, &table);
+	symbols_free(symbols);
+}
+
+static void an_idle_child_ends(void **state)
+{
+	struct symbols *symbols = ask_about_us((struct symbols_options) { .idle_ms = 50 });
+
 	while (symbols_status(symbols).child)
-		usleep(20000);
-	assert_int_equal(kill(child, 0), -1); /* and is reaped */
+		usleep(10000);
+	assert_int_equal(symbols_status(symbols).started, 1);
 	assert_int_equal(symbols_status(symbols).failed, 0);
-	close(dir);
-	proc_root_deinit(&root);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* and is reaped */
 	symbols_free(symbols);
 }
 
@@ -444,7 +454,8 @@ int main(void)
 		cmocka_unit_test(who_asks_a_child_that_hangs_is_let_go),
 		cmocka_unit_test(a_child_that_hangs_is_ended),
 		cmocka_unit_test(without_its_program_all_is_unknown),
-		cmocka_unit_test(the_child_has_no_rights_and_ends_when_idle),
+		cmocka_unit_test(the_child_has_no_rights),
+		cmocka_unit_test(an_idle_child_ends),
 		cmocka_unit_test(installed_debug_information_is_used),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
