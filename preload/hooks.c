@@ -46,6 +46,8 @@ exported void *malloc(size_t size)
 	return malloc_sampled(size, control);
 }
 
+extern __typeof__(malloc) hooks_malloc hidden __attribute__((alias("malloc"), copy(malloc)));
+
 static __attribute__((noinline)) void free_slowly(void *block)
 {
 	record_forget_slowly(block);

@@ -252,17 +252,17 @@ static int print_stacks(const struct region *region)
 		return 1;
 	for (unsigned i = 0; i < SHADOW_STACKS; i++) {
 		struct shadow_sample sample = { 0 };
-		const char *found = "-";
+		char found[64] = "-";
 
 		if (ring[i].number < 2)
 			continue;
 		load(region, &sample, sizeof(sample),
 			SHADOW_SAMPLES_AT + ring[i].sample % SHADOW_SAMPLES * sizeof(sample));
 		for (uint32_t index = 1; index <= region->header.modules_used; index++) {
-			static struct shadow_module module;
+			struct shadow_module module = { 0 };
 			const char *name = module_name(region, index, &module);
 			if (ring[i].registers[pc] >= module.start && ring[i].registers[pc] < module.end)
-				found = name;
+				snprintf(found, sizeof(found), "%s", name);
 		}
 		printf("stack %" PRIu64 " %" PRIu64 " %u %s\n", ring[i].number, sample.size, ring[i].len,
 			found);
