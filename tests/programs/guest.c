@@ -277,7 +277,8 @@ static void in_threads(unsigned count, size_t size)
 static int told(void)
 {
 	enum { BLOCKS = 1 << 20 };
-	static void *blocks[BLOCKS];
+	void **blocks = mmap(
+		NULL, BLOCKS * sizeof(*blocks), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static char line[64], out[64];
 	size_t made = 0, freed = 0;
 	unsigned count, size;
