@@ -10,6 +10,13 @@
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
+/* The same, read from the stack where it is written, after a call, rather than kept over it. */
+#if defined(__x86_64__)
+#define CALLER_AGAIN (((const volatile uintptr_t *)__builtin_dwarf_cfa())[-1])
+#else
+#define CALLER_AGAIN CALLER
+#endif
+
 static inline uint64_t control_get(void)
 {
 	return atomic_load_explicit(&shim.header->control, memory_order_relaxed);

@@ -32,7 +32,9 @@ static __attribute__((noinline)) void *malloc_sampled(size_t size, uint64_t cont
 
 static __attribute__((noinline)) void *malloc_exact(size_t size)
 {
-	return record_block(shim.real.malloc(size), size, CALLER);
+	void *block = shim.real.malloc(size);
+
+	return record_block(block, size, CALLER_AGAIN);
 }
 
 exported void *malloc(size_t size)
