@@ -102,7 +102,9 @@ static bool free_pop(uint32_t *ret_index)
 	do {
 		if (!(uint32_t)head)
 			return false;
-		next = (uint32_t)sample_at((uint32_t)head - 1)->unused[0] | ((head >> 32) + 1) << 32;
+		next = (uint32_t)__atomic_load_n(
+			       &sample_at((uint32_t)head - 1)->unused[0], __ATOMIC_RELAXED) |
+		       ((head >> 32) + 1) << 32;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&shim.samples_free, &head, next, memory_order_acquire, memory_order_acquire));
 	*ret_index = (uint32_t)head - 1;
@@ -114,7 +116,7 @@ static void free_push(uint32_t index)
 	uint64_t head = atomic_load_explicit(&shim.samples_free, memory_order_relaxed), next;
 
 	do {
-		sample_at(index)->unused[0] = (uint32_t)head;
+		__atomic_store_n(&sample_at(index)->unused[0], (uint32_t)head, __ATOMIC_RELAXED);
 		next = (index + 1) | ((head >> 32) + 1) << 32;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&shim.samples_free, &head, next, memory_order_release, memory_order_relaxed));

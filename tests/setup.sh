@@ -47,6 +47,8 @@ bench prometheus-node-exporter     bench-peers
 bench prometheus-process-exporter  bench-peers, bench-sweep
 bench python3-psutil               bench-peers, bench-sweep
 bench sysstat                      bench-peers (pidstat)
+bench heaptrack                    bench-preload
+bench valgrind                     bench-preload (callgrind)
 LIST
 }
 

@@ -13,11 +13,12 @@ setup_file() {
 	cc -std=gnu17 -D_GNU_SOURCE -O1 -w -I"$TOP" -o "$BATS_FILE_TMPDIR/c" "$TOP/tests/programs/leaks/c.c" -pthread || return 1
 	c++ -std=c++17 -O1 -w -o "$BATS_FILE_TMPDIR/cxx" "$TOP/tests/programs/leaks/cxx.cc" -pthread || return 1
 	cc -shared -fPIC -O1 -o "$BATS_FILE_TMPDIR/plugin.so" "$TOP/tests/programs/leaks/plugin.c" || return 1
+	c++ -shared -fPIC -O1 -o "$BATS_FILE_TMPDIR/plugin_cxx.so" "$TOP/tests/programs/leaks/plugin_cxx.cc" || return 1
 }
 
 setup() {
 	PATH=$BATS_FILE_TMPDIR:$PATH
-	export PLUGIN=$BATS_FILE_TMPDIR/plugin.so
+	export PLUGIN=$BATS_FILE_TMPDIR/plugin.so PLUGIN_CXX=$BATS_FILE_TMPDIR/plugin_cxx.so
 	# Nobody is to hear of these processes.
 	export MEMFS_RUN=$BATS_TEST_TMPDIR
 }

@@ -317,6 +317,45 @@ static void threads_do_not_meet(void **state)
 	assert_int_equal(shim.header->sites_used, 100);
 }
 
+static void *sample_many(void *arg)
+{
+	const uint64_t control = shadow_control(SHADOW_SAMPLE, 200);
+	uintptr_t base = 0x40000000 + ((uintptr_t)arg << 24);
+
+	for (uintptr_t i = 0; i < 100000; i++) {
+		uintptr_t addr = base + i % 64 * 256;
+
+		if (sample_is_near(addr))
+			record_forget_slowly(at(addr));
+		assert_int_equal(size_on_record(addr), -1);
+		allocate_sampled(addr, 100 + i % 100, control);
+	}
+	for (uintptr_t i = 0; i < 64; i++)
+		record_forget_slowly(at(base + i * 256));
+	return NULL;
+}
+
+/* The free ones are shared by all: none is used twice, none is lost. */
+static void threads_share_samples(void **state)
+{
+	const struct shadow_sample *samples;
+	pthread_t thread[4];
+
+	region_begin(5, shadow_control(SHADOW_SAMPLE, 200));
+	record_cover(0x40000000, 0);
+	for (uintptr_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, sample_many, (void *)i), 0);
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	samples = (const struct shadow_sample *)(shim.base + SHADOW_SAMPLES_AT);
+	assert_true(shim.header->samples_made > 100000);
+	assert_true(shim.samples_used <= 4 * 64);
+	for (uint32_t i = 0; i < shim.samples_used; i++)
+		assert_int_equal(samples[i].number, 0);
+	for (uint32_t i = 0; i < SAMPLE_FILTER; i++)
+		assert_int_equal(shim_wiped.sample_filter[i], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +371,7 @@ int main(void)
 		cmocka_unit_test(a_changed_rate_holds_from_the_next_block_on),
 		cmocka_unit_test(stacks_wait_for_who_empties_the_ring),
 		cmocka_unit_test(threads_do_not_meet),
+		cmocka_unit_test(threads_share_samples),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, region_end);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cases of C; leaks/truth.h says what a case is. `PLUGIN` in the environment is built of plugin.c. */
+/* Cases of C; leaks/truth.h says what a case is. In the environment PLUGIN is plugin.c, built, and
+ * PLUGIN_CXX plugin_cxx.cc. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -416,6 +417,17 @@ static void plugin_again(void)
 	}
 }
 
+/* A C++ library that this program, which is of C, does not have: only the plug-in brings it. */
+static void plugin_of_cxx(void)
+{
+	void *handle = dlopen(getenv("PLUGIN_CXX"), RTLD_NOW | RTLD_LOCAL);
+	void *(*leak)(size_t);
+
+	check(handle != NULL, "dlopen");
+	*(void **)&leak = dlsym(handle, "plugin_leak_cxx");
+	leak_of(leak(505), 505, "plugin_cxx.so");
+}
+
 static void *made_early;
 
 __attribute__((constructor)) static void early(void)
@@ -505,8 +517,8 @@ int main(int argc, char **argv)
 		CASE(lines), CASE(regular_expression), CASE(sorted), CASE(many), CASE(list), CASE(reused),
 		CASE(pool), CASE(threads), CASE(passed_on), CASE(keys), CASE(forked), CASE(vforked),
 		CASE(spawned), CASE(jumped), CASE(signals), CASE(plugin), CASE(plugin_gone),
-		CASE(plugin_again), CASE(constructed), CASE(at_exit), CASE(killed), CASE(aborted), CASE(kept),
-		CASE(named), CASE(region_of_code) };
+		CASE(plugin_again), CASE(plugin_of_cxx), CASE(constructed), CASE(at_exit), CASE(killed),
+		CASE(aborted), CASE(kept), CASE(named), CASE(region_of_code) };
 
 	if (argc == 2 && strcmp(argv[1], "constructed") != 0)
 		free(made_early);
