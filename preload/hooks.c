@@ -110,7 +110,7 @@ static void *realloc_noted(void *block, size_t size, uintptr_t caller, uint64_t 
 			record_put_back(slot, old);
 		return NULL;
 	}
-	if (slot)
+	if (block)
 		record_let_go((uintptr_t)block, old);
 	if (moved) {
 		control_note(moved, size, caller, control);

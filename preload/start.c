@@ -197,7 +197,8 @@ static void beacon_set(enum shadow_reason reason, int error, uint64_t inode)
 {
 	atomic_store_explicit(&memfs_beacon.pid, sys_own_pid(), memory_order_relaxed);
 	atomic_store_explicit(&memfs_beacon.error, (uint32_t)error, memory_order_relaxed);
-	atomic_store_explicit(&memfs_beacon.region_addr, (uintptr_t)shim.base, memory_order_relaxed);
+	atomic_store_explicit(&memfs_beacon.region_addr, reason == SHADOW_FINE ? (uintptr_t)shim.base : 0,
+		memory_order_relaxed);
 	atomic_store_explicit(&memfs_beacon.region_inode, inode, memory_order_relaxed);
 	atomic_store_explicit(&memfs_beacon.reason, reason, memory_order_release);
 }
@@ -256,6 +257,8 @@ static void region_start(void)
 	reason = refuse_reason(handed);
 	if (reason == SHADOW_FINE)
 		reason = region_make(handed ? fd : -1, origin, &fd, &error);
+	else if (handed)
+		sys_close(fd); /* the program knows nothing of it */
 	if (reason != SHADOW_FINE) {
 		shim.header = &shim_idle;
 		beacon_set(reason, error, 0);
@@ -309,6 +312,9 @@ void start_in_child(void)
 		shim.forked = true;
 	}
 	shim.header = &shim_pending;
+	/* Whoever was at it is not in the child. */
 	if (atomic_load(&shim.stage) > STAGE_RESOLVED)
 		atomic_store(&shim.stage, STAGE_RESOLVED);
+	else if (atomic_load(&shim.stage) == STAGE_RESOLVING)
+		atomic_store(&shim.stage, STAGE_NEW);
 }
