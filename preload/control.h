@@ -33,6 +33,12 @@ static inline bool control_is_sampling(uint64_t control)
 	return (control & (SHADOW_MODE_MASK - 1)) == SHADOW_SAMPLE;
 }
 
+/* The same, and no block is on record that is not a sample. */
+static inline bool control_is_only_sampling(uint64_t control)
+{
+	return (control & ((SHADOW_MODE_MASK - 1) | SHADOW_MIXED)) == SHADOW_SAMPLE;
+}
+
 _Static_assert(SHADOW_SAMPLE == 2 && SHADOW_STACK == 3, "they differ in the lowest bit");
 
 /* The control word once the shim has started, if it has not yet. */

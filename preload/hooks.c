@@ -22,14 +22,7 @@ static __attribute__((noinline)) void *malloc_rarely(size_t size, uintptr_t call
 	return block;
 }
 
-/* This one and the next are reached by a jump, so that their caller is that of malloc. */
-static __attribute__((noinline)) void *malloc_sampled(size_t size, uint64_t control)
-{
-	if (likely(control_is_sampling(control) && sample_passes(size, control)))
-		return shim.real.malloc(size);
-	return malloc_rarely(size, CALLER, control);
-}
-
+/* Reached by a jump, so that its caller is that of malloc. */
 static __attribute__((noinline)) void *malloc_exact(size_t size)
 {
 	void *block = shim.real.malloc(size);
@@ -41,11 +34,13 @@ exported void *malloc(size_t size)
 {
 	uint64_t control = control_get();
 
-	if (!control)
+	if (likely(!control))
 		return shim.real.malloc(size);
 	if (likely(control == shim.fast_control))
 		return malloc_exact(size);
-	return malloc_sampled(size, control);
+	if (likely(control_is_sampling(control) && sample_passes(size, control)))
+		return shim.real.malloc(size);
+	return malloc_rarely(size, CALLER, control);
 }
 
 extern __typeof__(malloc) hooks_malloc hidden __attribute__((alias("malloc"), copy(malloc)));
@@ -56,9 +51,9 @@ static __attribute__((noinline)) void free_slowly(void *block)
 	shim.real.free(block);
 }
 
-static __attribute__((noinline)) void free_sampled(void *block, uint64_t control)
+static __attribute__((noinline)) void free_rarely(void *block, uint64_t control)
 {
-	if (unlikely(control_may_have(block, control)))
+	if (control_may_have(block, control))
 		return free_slowly(block);
 	shim.real.free(block);
 }
@@ -67,11 +62,15 @@ exported void free(void *block)
 {
 	uint64_t control = control_get();
 
-	if (control) {
-		if (unlikely(control != shim.fast_control))
-			return free_sampled(block, control);
+	if (likely(!control)) {
+		shim.real.free(block);
+		return;
+	}
+	if (likely(control == shim.fast_control)) {
 		if (unlikely(!record_forget(block)))
 			return free_slowly(block);
+	} else if (unlikely(!control_is_only_sampling(control) || sample_is_near((uintptr_t)block))) {
+		return free_rarely(block, control);
 	}
 	shim.real.free(block);
 }

@@ -81,10 +81,11 @@ struct sampler *sample_thread(uintptr_t thread)
 /* Threads that share a sampler lose a count now and then, and are sampled a little less for it. */
 bool sample_is_due(size_t size, uint64_t control)
 {
-	struct sampler *sampler = sample_thread(sample_self());
+	uintptr_t thread = sample_self();
+	struct sampler *sampler = sample_thread(thread);
 
-	if (sampler->control != control) {
-		sampler->control = control;
+	if (sampler->key != sample_key(thread, control)) {
+		sampler->key = sample_key(thread, control);
 		sampler->left_bytes = sample_draw(&sampler->random, shadow_control_rate(control));
 	}
 	/* Below 0: sample_passes has counted this block. */

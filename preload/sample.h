@@ -35,9 +35,17 @@ static inline uintptr_t sample_self(void)
 	return (uintptr_t)__builtin_thread_pointer();
 }
 
+/* Thread pointers differ from bit 12 on; an entry is 64 bytes, so that they are a distance as they are. */
 static inline struct sampler *sample_first(uintptr_t thread)
 {
-	return &shim_wiped.sampler[thread >> 12 & (SAMPLERS - 1)];
+	return (struct sampler *)((char *)shim_wiped.sampler + (thread >> 6 & (SAMPLERS - 1) << 6));
+}
+
+_Static_assert(sizeof(struct sampler) == 1 << 6, "an entry is 64 bytes");
+
+static inline uint64_t sample_key(uintptr_t thread, uint64_t control)
+{
+	return thread ^ control;
 }
 
 /* The fast half of sample_is_due: true, and no sample, for nearly all. */
@@ -46,8 +54,7 @@ static inline bool sample_passes(size_t size, uint64_t control)
 	uintptr_t thread = sample_self();
 	struct sampler *sampler = sample_first(thread);
 
-	if (unlikely(atomic_load_explicit(&sampler->thread, memory_order_relaxed) != thread ||
-		     sampler->control != control))
+	if (unlikely(sampler->key != sample_key(thread, control)))
 		return false;
 	sampler->left_bytes -= (int64_t)size;
 	return likely(sampler->left_bytes >= 0);

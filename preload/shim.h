@@ -46,9 +46,9 @@ enum shim_stage {
 /* A thread's way to its next sample. Private to the thread but for threads that share one where the table is
  * full. */
 struct sampler {
-	_Atomic uintptr_t thread; /* its thread pointer; 0: free */
+	uint64_t key; /* sample_key() of the thread and of the control word that left_bytes was drawn for */
 	int64_t left_bytes;       /* below 0: the block that took it there is a sample */
-	uint64_t control;         /* that left_bytes was drawn for */
+	_Atomic uintptr_t thread; /* its thread pointer; 0: free */
 	uint64_t random;
 	uintptr_t stack_low, stack_high; /* of the thread; 0: not known */
 } __attribute__((aligned(64)));
