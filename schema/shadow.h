@@ -45,8 +45,8 @@
  * is dead) writes control, stamp and attached; others read. To attach: stamp = the next epoch that the clock
  * allows, at least one more than it was; attached = stamp; attached_boot_ns; control. To detach: control = 0;
  * then holes may be punched into the leaves (never elsewhere) to give the memory back: what a late thread
- * still stores is older than the next attach. From one mode to another that is not off: control alone. All
- * modes but off follow frees.
+ * still stores is older than the next attach. From one mode to another that is not off: control alone,
+ * with SHADOW_MIXED once there was SHADOW_EXACT. All modes but off follow frees.
  *
  * FINDING a region. The shim offers it once: a datagram of struct shadow_offer with the memfd (SCM_RIGHTS),
  * without waiting, to each socket of SHADOW_SOCKET in $MEMFS_RUN, else in /run/memfs*. SOCK_DGRAM; with
@@ -121,7 +121,7 @@ enum shadow_state {
 	SHADOW_READY,
 };
 
-/* The low byte of `control`; SHADOW_RATE_SHIFT above it are the mean bytes between two samples. */
+/* The low bits of `control`; from SHADOW_RATE_SHIFT on are the mean bytes between two samples. */
 enum shadow_mode {
 	SHADOW_OFF,
 	SHADOW_EXACT,  /* every block */
@@ -130,7 +130,13 @@ enum shadow_mode {
 	SHADOW_FOLLOW, /* no new ones; those on record until they are freed */
 	N_SHADOW_MODES,
 };
-enum { SHADOW_RATE_SHIFT = 8 };
+enum {
+	SHADOW_MODE_MASK = 7,
+	/* With SHADOW_SAMPLE and SHADOW_STACK: since the attach there was SHADOW_EXACT, so that any block may
+	 * be on record. Without it the shim looks only where samples were taken. */
+	SHADOW_MIXED = 1 << 3,
+	SHADOW_RATE_SHIFT = 8,
+};
 
 /* Who wrote `control` last. */
 enum shadow_driver { SHADOW_BY_NOBODY, SHADOW_BY_ENVIRONMENT, SHADOW_BY_PROGRAM, SHADOW_BY_COLLECTOR };
@@ -157,7 +163,7 @@ struct shadow_header {
 	uint32_t padding;
 
 	/* Written by who drives the region, read with every malloc. */
-	_Atomic uint64_t control __attribute__((aligned(64))); /* mode | bytes << SHADOW_RATE_SHIFT; 0: off */
+	_Atomic uint64_t control __attribute__((aligned(64))); /* shadow_control(); 0: off */
 	_Atomic uint64_t stamp;                                /* the current epoch << SHADOW_EPOCH_SHIFT */
 	_Atomic uint64_t attached;                             /* the stamp from which slots count */
 	_Atomic uint64_t attached_boot_ns; /* CLOCK_BOOTTIME; 0 in a region that nobody drives */
@@ -209,12 +215,18 @@ enum {
 struct shadow_site {
 	_Atomic uint64_t
 		key; /* 0: none. Bits 0-61: return address, or index of the name with SHADOW_SITE_NAMED */
-	_Atomic uint64_t about; /* bits 0-15: module, from 1; 0: not known (yet) */
+	_Atomic uint64_t
+		about; /* bits 0-15: module, from 1; 0: not known (yet). The rest is the shim's own */
 };
 #define SHADOW_SITE_NAMED (UINT64_C(1) << 62)
 #define SHADOW_SITE_GONE                                                                                     \
 	(UINT64_C(1) << 63) /* its module was unloaded: the address may be another's by now */
 #define SHADOW_SITE_ADDRESS (SHADOW_SITE_NAMED - 1)
+
+static inline uint32_t shadow_site_module(uint64_t about)
+{
+	return about & 0xffff;
+}
 
 /* UTF-8 or what the program took for it, cut at a byte; ends with NUL. */
 struct shadow_name {
@@ -384,10 +396,10 @@ static inline uint64_t shadow_control(enum shadow_mode mode, uint64_t rate_bytes
 	return (uint64_t)mode | rate_bytes << SHADOW_RATE_SHIFT;
 }
 
-/* May be any number below 256: check against N_SHADOW_MODES. */
+/* May be any number up to SHADOW_MODE_MASK: check against N_SHADOW_MODES. */
 static inline uint32_t shadow_control_mode(uint64_t control)
 {
-	return control & ((1 << SHADOW_RATE_SHIFT) - 1);
+	return control & SHADOW_MODE_MASK;
 }
 
 static inline uint64_t shadow_control_rate(uint64_t control)
