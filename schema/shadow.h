@@ -113,7 +113,7 @@ enum {
 #define SHADOW_KEEP_AT      UINT64_C(0x4000000)
 #define SHADOW_KEEP_BYTES   UINT64_C(0x4000000)
 #define SHADOW_SLOTS_AT     UINT64_C(0x8000000)
-#define SHADOW_FILE_BYTES   (SHADOW_SLOTS_AT + (UINT64_C(1) << 37) + (UINT64_C(SHADOW_LEAVES) << 12))
+#define SHADOW_FILE_BYTES   (SHADOW_SLOTS_AT + (UINT64_C(1) << 37) + ((uint64_t)SHADOW_LEAVES << 12))
 
 enum shadow_state {
 	SHADOW_EMPTY,   /* all zero: made, and handed to a process that has not taken it yet */
