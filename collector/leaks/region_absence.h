@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "schema/base/buf.h"
@@ -31,6 +33,9 @@ struct region_absent {
 	int error;                 /* errno of SHADOW_NO_FILE, or 0 */
 	uint64_t inode;            /* of ABSENCE_NONE */
 };
+
+/* Whether bytes from the beginning of a page are a beacon, and what it says. Pure; survives any bytes. */
+bool region_beacon_parse(const void *bytes, size_t len, struct region_absent *ret);
 
 /*
  * `dir` is a process's directory (proc_open_pid). PROC_OK, PROC_GONE, or -errno. Blocks for as long as the

@@ -18,12 +18,14 @@
 #include "collector/remains.h"
 #include "collector/sample/sampler.h"
 #include "schema/board.h"
+#include "schema/holding.h"
 #include "schema/proc/root.h"
 
 enum {
-	REGIONS_MAX = 4096,       /* held at once, the ended among them */
-	REGIONS_OF_ONE_MAX = 1024, /* of one user but root */
-	REGIONS_OF_PROCESS_MAX = 8, /* of one process: images that ended and are not packed yet */
+	REGIONS_MAX = HOLDING_MAX,             /* at once, the ended among them */
+	REGIONS_OF_USERS_MAX = REGIONS_MAX * 3 / 4, /* of all but root together */
+	REGIONS_OF_ONE_MAX = 1024,             /* of one user but root */
+	REGIONS_OF_PROCESS_MAX = 64,           /* of one process: images that ended and are not packed yet */
 };
 
 /* The loop's thread. Each may be NULL. */
@@ -59,8 +61,12 @@ struct regions;
 /* 0 or -errno; *ret_regions is the caller's. Asks the supervisor for what it holds, and looks for the rest. */
 int regions_new(const struct regions_options *options, struct regions **ret_regions);
 
-/* Lets go of those we drive, so that they can be another's; the supervisor holds them still. Takes NULL. */
+/* Lets go of those we drive, so that they can be another's; the supervisor holds them still. Takes NULL.
+ * Waits for what is under way: see regions_busy. */
 void regions_free(struct regions *regions);
+
+/* Whether a worker looks into a process, which may take for ever where that keeps its mmap lock. */
+bool regions_busy(const struct regions *regions);
 
 /* Readable when regions_dispatch has something to do. */
 int regions_fd(const struct regions *regions);
@@ -69,8 +75,8 @@ void regions_dispatch(struct regions *regions);
 /* Once a tick, after sampler_tick and before its remains are handed on: clocks, ends, births to look at. */
 void regions_tick(struct regions *regions);
 
-/* The kernel told of an exec or an end: the region of that image ends before another is found. */
-void regions_told(struct regions *regions, uint32_t pid);
+/* The kernel told that the process runs another program: the region of the former one ends. */
+void regions_told_exec(struct regions *regions, uint32_t pid);
 
 /* That of the program which (pid, start_ticks) runs; NULL: it has none (region_absence.h says why). */
 struct region *regions_find(const struct regions *regions, uint32_t pid, uint64_t start_ticks);
@@ -79,6 +85,13 @@ struct region *regions_find(const struct regions *regions, uint32_t pid, uint64_
  * after the next one was fetched. */
 struct region *regions_next(const struct regions *regions, const struct region *before);
 
+/*
+ * As region_set_mode (region_drive.h), for control files: off gives memory back too, by a worker; a mode that
+ * is set while that is under way begins when it is done. 0, REGION_OTHERS, -ESRCH or -EINVAL.
+ */
+int regions_set_mode(
+	struct regions *regions, struct region *region, enum shadow_mode mode, uint64_t rate_bytes);
+
 /* Its table is stored: it is held no longer, not by the supervisor either. References stay good. */
 void regions_release(struct regions *regions, struct region *region);
 
@@ -86,7 +99,6 @@ struct regions_stat {
 	uint64_t live, ended;     /* held now */
 	uint64_t found_total;     /* since this collector began */
 	uint64_t refused_total;   /* offers of what is no region, or over a bound */
-	uint64_t overruns_total;  /* times that more offers came than the socket holds: processes were looked at */
 	uint64_t unheld;          /* of those held, how many the supervisor has not been given yet */
 };
 void regions_read_stat(const struct regions *regions, struct regions_stat *ret);
