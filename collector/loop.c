@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "collector/connector.h"
 #include "collector/control.h"
 #include "collector/control_server.h"
+#include "collector/descriptors.h"
 #include "collector/history.h"
 #include "collector/inquiry.h"
 #include "collector/jobs.h"
@@ -58,6 +58,7 @@ struct loop {
 	uint64_t next_event;          /* the first that is not among them yet */
 	struct board_health health;
 	uint64_t lost_before; /* what predecessors lost */
+	uint64_t recorded_before, refused_before; /* the same of regions */
 	uint64_t lost;        /* ticks that came too late, overruns of the connector */
 	bool overrun;         /* since the last tick */
 	bool stop;
@@ -155,6 +156,16 @@ static void note_changed(void *ctx, enum note id, const struct note_text *note)
 	news_push(loop->board, NEWS_CONFIG, 0, text);
 }
 
+static void say_regions(struct loop *loop)
+{
+	struct regions_stat stat;
+
+	regions_read_stat(loop->regions, &stat);
+	loop->health.recorded = stat.live;
+	loop->health.recorded_total = loop->recorded_before + stat.found_total;
+	loop->health.recorded_refused_total = loop->refused_before + stat.refused_total;
+}
+
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 {
 	struct board_health *health = &loop->health;
@@ -173,6 +184,8 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
 	health->sweep = loop->sampler.tasks ? BOARD_SWEEP_BPF : BOARD_SWEEP_PORTABLE;
+	if (loop->regions)
+		say_regions(loop);
 	board_write_health(loop->board, health);
 }
 
@@ -381,22 +394,6 @@ static void start_connector(struct loop *loop)
 		log_info("no proc connector (%s): births and ends come from listings", err_name(-fd));
 }
 
-/* Descriptors for kept statm files: all that may be had but a reserve. */
-static size_t kept_max(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * SAMPLER_FD_SPARE)
-		return 0;
-	/* Each region has two; of few descriptors they have half. */
-	rlim_t left = limit.rlim_cur - SAMPLER_FD_SPARE, regions = 2 * REGIONS_MAX;
-	left -= regions < left / 2 ? regions : left / 2;
-	return left > BOARD_PIDS ? BOARD_PIDS : left;
-}
-
 static int start_regions(struct loop *loop)
 {
 	const struct loop_options *options = loop->options;
@@ -441,11 +438,13 @@ static int start(struct loop *loop)
 
 	board_take_over(loop->board, &loop->health);
 	loop->lost_before = loop->health.dropped;
+	loop->recorded_before = loop->health.recorded_total;
+	loop->refused_before = loop->health.recorded_refused_total;
 	/* The predecessor's timer ended with it: ours is to be set even where the interval is the same. */
 	loop->health.interval_ms = 0;
 	/* Subscribed before the first listing: nothing falls between the two. */
 	start_connector(loop);
-	r = sampler_init(&loop->sampler, options->root, loop->board, kept_max(), &loop->health);
+	r = sampler_init(&loop->sampler, options->root, loop->board, descriptors_for_sampler(), &loop->health);
 	if (r < 0)
 		return r;
 	start_tasks(loop);

@@ -149,6 +149,8 @@ static void tell_found(struct region_state *state)
 		return;
 	state->told_found = true;
 	state->regions->stat.found_total++;
+	log_debug("pid=%u has region %llu%s", region->process.pid, (unsigned long long)region->inode,
+		state->again ? ", as it had" : "");
 	if (hooks->found)
 		hooks->found(hooks->ctx, region, state->again);
 	region_state_own(state);
@@ -184,6 +186,8 @@ void region_state_end(struct region_state *state, enum region_end end)
 		regions_release(regions, region);
 		return;
 	}
+	log_debug("region %llu of pid=%u ended: %s", (unsigned long long)region->inode, region->process.pid,
+		end == REGION_EXEC ? "exec" : "death");
 	region->end = end;
 	region->end_boot_ns = clock_boottime_ns();
 	tell_found(state);
@@ -420,8 +424,8 @@ void regions_read_stat(const struct regions *regions, struct regions_stat *ret)
 
 	TAILQ_FOREACH(state, &regions->all, all)
 	{
-		stat.live += state->region->end == REGION_LIVES;
-		stat.ended += state->region->end != REGION_LIVES;
+		stat.live += state->region->ready && state->region->end == REGION_LIVES && !state->released;
+		stat.ended += state->region->end != REGION_LIVES && !state->released;
 		stat.unheld += state->held == HELD_NOT;
 	}
 	*ret = stat;
