@@ -113,7 +113,7 @@ enum {
 #define SHADOW_KEEP_AT      UINT64_C(0x4000000)
 #define SHADOW_KEEP_BYTES   UINT64_C(0x4000000)
 #define SHADOW_SLOTS_AT     UINT64_C(0x8000000)
-#define SHADOW_FILE_BYTES   (SHADOW_SLOTS_AT + (UINT64_C(1) << 37) + (UINT64_C(SHADOW_LEAVES) << 12))
+#define SHADOW_FILE_BYTES   (SHADOW_SLOTS_AT + (UINT64_C(1) << 37) + ((uint64_t)SHADOW_LEAVES << 12))
 
 enum shadow_state {
 	SHADOW_EMPTY,   /* all zero: made, and handed to a process that has not taken it yet */
@@ -235,7 +235,7 @@ struct shadow_name {
 
 /* A loaded object that sites are in, as it was when the first of them was seen. */
 struct shadow_module {
-	_Atomic uint32_t ready; /* 1: whole */
+	_Atomic uint32_t ready; /* 0: not whole; 1: loaded; 2: unloaded since */
 	uint32_t build_id_len;  /* 0: it has none */
 	uint64_t start, end;    /* addresses of its segments */
 	uint64_t bias;          /* address - address in the file's program headers */
