@@ -86,7 +86,8 @@ static cold void *operator_find(int which, const char *symbol, uintptr_t caller)
 	dlerror(); /* what was not found is no error of the program */
 	if (!real)
 		return which < DELETE ? (void *)fallback_new : (void *)free;
-	start_resolve();
+	if (!start_resolve()) /* the allocator uses it for itself while it is asked for */
+		return real;
 	operator->is_allocator = is_of_allocator(real);
 	atomic_store_explicit(&operator->real, real, memory_order_release);
 	return real;

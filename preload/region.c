@@ -163,7 +163,7 @@ static void header_write(struct shadow_header *header, enum shadow_origin origin
 	header->mapped_bytes = SHADOW_KEEP_AT + leaves * shim.leaf_bytes + DIRECTORY_BYTES;
 	header->created_boot_ns = now_ns(CLOCK_BOOTTIME);
 	header->created_real_ns = now_ns(CLOCK_REALTIME);
-	header->pid = (uint32_t)syscall(SYS_getpid);
+	header->pid = sys_own_pid();
 }
 
 /* SHADOW_EMPTY to SHADOW_CLAIMED: nobody else has it. */

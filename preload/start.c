@@ -195,7 +195,7 @@ bool start_resolve(void)
 
 static void beacon_set(enum shadow_reason reason, int error, uint64_t inode)
 {
-	atomic_store_explicit(&memfs_beacon.pid, (uint32_t)syscall(SYS_getpid), memory_order_relaxed);
+	atomic_store_explicit(&memfs_beacon.pid, sys_own_pid(), memory_order_relaxed);
 	atomic_store_explicit(&memfs_beacon.error, (uint32_t)error, memory_order_relaxed);
 	atomic_store_explicit(&memfs_beacon.region_addr, (uintptr_t)shim.base, memory_order_relaxed);
 	atomic_store_explicit(&memfs_beacon.region_inode, inode, memory_order_relaxed);

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "preload/shim.h"
+
 static inline int sys_open(const char *path, int flags)
 {
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
@@ -78,4 +80,10 @@ static inline uint64_t sys_own_pages(void)
 	for (ssize_t i = 0; i < len && text[i] >= '0' && text[i] <= '9'; i++)
 		pages = pages * 10 + (uint64_t)(text[i] - '0');
 	return pages;
+}
+
+/* 0 where a filter may not let the call pass. */
+static inline uint32_t sys_own_pid(void)
+{
+	return shim.sandboxed ? 0 : (uint32_t)syscall(SYS_getpid);
 }
