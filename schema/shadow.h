@@ -235,7 +235,7 @@ struct shadow_name {
 
 /* A loaded object that sites are in, as it was when the first of them was seen. */
 struct shadow_module {
-	_Atomic uint32_t ready; /* 1: whole */
+	_Atomic uint32_t ready; /* 0: not whole; 1: loaded; 2: unloaded since */
 	uint32_t build_id_len;  /* 0: it has none */
 	uint64_t start, end;    /* addresses of its segments */
 	uint64_t bias;          /* address - address in the file's program headers */
