@@ -144,7 +144,7 @@ stop_supervisor() {
 
 @test 'in another pid namespace, and where the socket cannot be seen' {
 	SAID=$BATS_TEST_TMPDIR/said
-	start sh -c 'said=$0; exec unshare --mount --pid --fork --mount-proc --propagation private sh -c "$@" >"$said"' "$SAID" \
+	start sh -c 'said=$0; exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private sh -c "$@" >"$said"' "$SAID" \
 		'mount -t tmpfs none "$1" && exec "$2" --quiet' sh "$RUN" "$BATS_FILE_TMPDIR/shadow-maker"
 	retry_until 5 said_lines 1
 	PID=$(cat "/proc/$STARTED/task/$STARTED/children")
