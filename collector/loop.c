@@ -57,10 +57,10 @@ struct loop {
 	struct history_events events; /* since the last tick */
 	uint64_t next_event;          /* the first that is not among them yet */
 	struct board_health health;
-	uint64_t lost_before; /* what predecessors lost */
+	uint64_t lost_before;                     /* what predecessors lost */
 	uint64_t recorded_before, refused_before; /* the same of regions */
-	uint64_t lost;        /* ticks that came too late, overruns of the connector */
-	bool overrun;         /* since the last tick */
+	uint64_t lost;                            /* ticks that came too late, overruns of the connector */
+	bool overrun;                             /* since the last tick */
 	bool stop;
 	struct dying dying[DYING_MAX];
 	size_t n_dying;
@@ -444,7 +444,8 @@ static int start(struct loop *loop)
 	loop->health.interval_ms = 0;
 	/* Subscribed before the first listing: nothing falls between the two. */
 	start_connector(loop);
-	r = sampler_init(&loop->sampler, options->root, loop->board, descriptors_for_sampler(), &loop->health);
+	r = sampler_init(
+		&loop->sampler, options->root, loop->board, descriptors_for_sampler(), &loop->health);
 	if (r < 0)
 		return r;
 	start_tasks(loop);

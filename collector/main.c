@@ -24,7 +24,8 @@
 enum { EXIT_USAGE = 2, EXIT_LOCKED = 3, LOCK_PATIENCE_MS = 3000, LOCK_POLL_MS = 20 };
 
 struct options {
-	int board_fd, control_fd, ready_fd, offers_fd, holder_fd, interval_ms, freshness_ms, log_level, server_uid;
+	int board_fd, control_fd, ready_fd, offers_fd, holder_fd, interval_ms, freshness_ms, log_level,
+		server_uid;
 	char *state_dir, *run_dir, *proc_root, *sweep;
 	gboolean version;
 };
@@ -47,10 +48,12 @@ static bool is_setting(enum setting id, int value)
 
 static bool parse_options(int argc, char **argv, struct options *options)
 {
-	*options = (struct options) {
-		.board_fd = -1, .control_fd = -1, .ready_fd = -1, .offers_fd = -1, .holder_fd = -1,
-		.log_level = LOG_LEVEL_INFO
-	};
+	*options = (struct options) { .board_fd = -1,
+		.control_fd = -1,
+		.ready_fd = -1,
+		.offers_fd = -1,
+		.holder_fd = -1,
+		.log_level = LOG_LEVEL_INFO };
 	const GOptionEntry entries[] = {
 		{ "board-fd", 0, 0, G_OPTION_ARG_INT, &options->board_fd, "Inherited board, a sealed memfd",
 			"N" },

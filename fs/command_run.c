@@ -102,7 +102,8 @@ static int check_program(const char *command, struct err *err)
 	case PROGRAM_OTHER_MACHINE:
 		return err_set(err, ENOEXEC, "%s is of 32 bits, or of another processor", command);
 	case PROGRAM_SECURE:
-		return err_set(err, ENOEXEC, "%s has rights that you have not (setuid, capabilities)", command);
+		return err_set(
+			err, ENOEXEC, "%s has rights that you have not (setuid, capabilities)", command);
 	case PROGRAM_DYNAMIC:
 	case PROGRAM_UNKNOWN:
 		break;

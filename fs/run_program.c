@@ -97,7 +97,8 @@ enum program_kind program_look(const char *command)
 	for (const char *at = search ? search : "/bin:/usr/bin", *colon; at; at = colon ? colon + 1 : NULL) {
 		colon = strchrnul(at, ':');
 		int n = (int)(colon - at);
-		if (snprintf(path, sizeof(path), "%.*s%s%s", n, at, n ? "/" : "", command) < (int)sizeof(path) &&
+		if (snprintf(path, sizeof(path), "%.*s%s%s", n, at, n ? "/" : "", command) <
+				(int)sizeof(path) &&
 			!access(path, X_OK))
 			return look_at(path, 0);
 		colon = *colon ? colon : NULL;

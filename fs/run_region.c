@@ -69,13 +69,15 @@ int run_put_mode(struct buf *out, const char *text, struct err *err)
 				break;
 			if (!num_parse_size(size, strlen(size), &bytes) || !bytes ||
 				bytes >> (64 - SHADOW_RATE_SHIFT))
-				return err_set(err, EINVAL, "\"%s\" is no number of bytes between two samples", size);
+				return err_set(err, EINVAL,
+					"\"%s\" is no number of bytes between two samples", size);
 			buf_printf(out, " %llu", (unsigned long long)bytes);
 		}
 		buf_putc(out, 0);
 		return buf_error(out);
 	}
-	return err_set(err, EINVAL, "there is no mode \"%s\": off, exact, sample[=BYTES], stacks[=BYTES]", text);
+	return err_set(
+		err, EINVAL, "there is no mode \"%s\": off, exact, sample[=BYTES], stacks[=BYTES]", text);
 }
 
 int run_make_region(int *ret_fd, struct err *err)
@@ -116,8 +118,9 @@ static int offer_to(int fd, const struct shadow_offer *offer, const char *run)
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = {
-			      .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS } };
 	struct iovec part = { (void *)(uintptr_t)offer, sizeof(*offer) };
 	struct msghdr message = { .msg_name = &address,
 		.msg_namelen = sizeof(address),
@@ -140,9 +143,10 @@ static int offer_to(int fd, const struct shadow_offer *offer, const char *run)
 
 int run_offer_region(int fd, const char *run, struct err *err)
 {
-	struct shadow_offer offer = {
-		.magic = SHADOW_MAGIC, .version = SHADOW_VERSION, .origin = SHADOW_OF_START, .pid = (uint32_t)getpid()
-	};
+	struct shadow_offer offer = { .magic = SHADOW_MAGIC,
+		.version = SHADOW_VERSION,
+		.origin = SHADOW_OF_START,
+		.pid = (uint32_t)getpid() };
 	struct stat st;
 	glob_t found;
 	int r = -ENOENT;

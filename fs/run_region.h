@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `memfs run` prepares for the program: the shim, a shadow region that was made and registered before the
- * program begins, so that the shortest of lives is on record, and the words by which the shim is told
+ * What `memfs run` prepares for the program: the shim, a shadow region that was made and registered before
+ * the program begins, so that the shortest of lives is on record, and the words by which the shim is told
  * (schema/shadow.h).
  */
 #pragma once
@@ -9,8 +9,8 @@
 #include "schema/base/buf.h"
 #include "schema/base/err.h"
 
-/* Appends the path of the shim with its NUL: beside the program memfs as built, or where it is installed. 0 or
- * -ENOENT. */
+/* Appends the path of the shim with its NUL: beside the program memfs as built, or where it is installed. 0
+ * or -ENOENT. */
 int run_find_library(struct buf *out, struct err *err);
 
 /* exact, off, sample[=BYTES], stacks[=BYTES]: appends it as SHADOW_TRACE_VARIABLE has it, with its NUL. 0 or

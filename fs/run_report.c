@@ -90,8 +90,8 @@ static void print(pid_t pid, const struct buf *stat, const struct buf *callers)
 		    lost = value_of(stat, "lost"), rest = { callers->data, callers->len }, line;
 	unsigned n = 0;
 
-	buf_printf(&text, "memfs: pid %d ended with %.*s bytes in %.*s blocks not freed", (int)pid, (int)bytes.n,
-		bytes.p, (int)blocks.n, blocks.p);
+	buf_printf(&text, "memfs: pid %d ended with %.*s bytes in %.*s blocks not freed", (int)pid,
+		(int)bytes.n, bytes.p, (int)blocks.n, blocks.p);
 	if (!span_equals(lost, "0") && !span_equals(lost, "-"))
 		buf_printf(&text, ", %.*s not on record", (int)lost.n, lost.p);
 	buf_putc(&text, '\n');

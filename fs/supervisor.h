@@ -94,9 +94,8 @@ void child_forget(struct child *child);
 
 /* --- supervisor_place.c --- */
 int place_prepare(struct supervisor *supervisor, struct err *err); /* directories, lock, id, programs */
-int place_share(
-	struct supervisor *supervisor, struct err *err); /* board, sockets: those not adopted */
-int place_mount(struct supervisor *supervisor, struct err *err); /* both sessions, anew */
+int place_share(struct supervisor *supervisor, struct err *err);   /* board, sockets: those not adopted */
+int place_mount(struct supervisor *supervisor, struct err *err);   /* both sessions, anew */
 void place_unmount(struct supervisor *supervisor);
 void place_clean(const char *run, int run_fd); /* what would be left in the run directory */
 /* Whom serve runs as under root: memfs, or nobody. 0, or -ENOENT where there is neither. */
@@ -106,7 +105,8 @@ int place_find_server(uid_t *ret_uid, gid_t *ret_gid);
 struct holdings;
 int hold_init(struct supervisor *supervisor); /* 0 or -ENOMEM */
 void hold_deinit(struct supervisor *supervisor);
-/* A link for a new collector, who gets the other end; what is left on the former one is taken in. 0 or -errno. */
+/* A link for a new collector, who gets the other end; what is left on the former one is taken in. 0 or
+ * -errno. */
 int hold_link(struct supervisor *supervisor, int *ret_theirs);
 /* Takes in what the collector has to say. */
 void hold_take(struct supervisor *supervisor);

@@ -155,7 +155,8 @@ int child_start_collector(struct supervisor *supervisor)
 {
 	const struct options *options = &supervisor->options;
 	struct child *child = &supervisor->collector;
-	char board[16], control[16], ready[16], offers[16], holder[16], log_level[16], interval[16], freshness[16], uid[16];
+	char board[16], control[16], ready[16], offers[16], holder[16], log_level[16], interval[16],
+		freshness[16], uid[16];
 	char *argv[32];
 	int ends[2], n = 0;
 
@@ -169,8 +170,8 @@ int child_start_collector(struct supervisor *supervisor)
 	snprintf(freshness, sizeof(freshness), "%u", options->freshness_ms);
 	snprintf(uid, sizeof(uid), "%u", (unsigned)supervisor->serve_uid);
 	const char *words[] = { "memfs-collector", "--board-fd", board, "--control-fd", control, "--ready-fd",
-		ready, "--offers-fd", offers, "--holder-fd", holder, "--state", options->state, "--run", options->run, "--proc", options->proc,
-		"--log-level", log_level, "--server-uid", uid };
+		ready, "--offers-fd", offers, "--holder-fd", holder, "--state", options->state, "--run",
+		options->run, "--proc", options->proc, "--log-level", log_level, "--server-uid", uid };
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		argv[n++] = (char *)(uintptr_t)words[i];
 	if (options->interval_ms) {

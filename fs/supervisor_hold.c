@@ -107,8 +107,9 @@ static bool send_message(int link, const struct holding_message *message, int fd
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = {
-			      .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS } };
 	struct iovec part = { (void *)(uintptr_t)message, sizeof(*message) };
 	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
 
@@ -134,7 +135,8 @@ static void give(const struct supervisor *supervisor, uint32_t place)
 		if (held->fd < 0)
 			continue;
 		if (!send_message(supervisor->hold_fd, &message, held->fd))
-			log_warning("the records of pid=%u cannot be given on: %s", held->note.pid, strerror(errno));
+			log_warning("the records of pid=%u cannot be given on: %s", held->note.pid,
+				strerror(errno));
 		given++;
 	}
 	end.place = place < holdings->places ? place : 0;

@@ -223,8 +223,7 @@ int place_prepare(struct supervisor *supervisor, struct err *err)
 static int bind_socket(struct supervisor *supervisor, int fd, const char *name, mode_t mode, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int n = snprintf(
-		address.sun_path, sizeof(address.sun_path), "%s/%s", supervisor->options.run, name);
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", supervisor->options.run, name);
 
 	if (n >= (int)sizeof(address.sun_path))
 		return err_set(err, ENAMETOOLONG, "the path of run=%s is too long for a socket",

@@ -5,8 +5,8 @@
  * datagram, with one memfd (SCM_RIGHTS) where `fd` of its kind says so. The supervisor looks into none of
  * them, and into a note only for its inode.
  *
- * A collector is born with both ends of its link, for the next supervisor to copy (pidfd_getfd) after this one
- * was killed: what is on its way waits in the socket meanwhile.
+ * A collector is born with both ends of its link, for the next supervisor to copy (pidfd_getfd) after this
+ * one was killed: what is on its way waits in the socket meanwhile.
  */
 #pragma once
 
@@ -16,9 +16,10 @@ enum { HOLDING_MAX = 4096, HOLDING_BATCH = 32 };
 
 enum holding_kind {
 	/* From the collector. */
-	HOLDING_KEEP = 1, /* fd: hold it, with this note; without: what is held of that inode has this note now */
-	HOLDING_DROP,     /* of that inode */
-	HOLDING_ASK,      /* what is held at `place` and behind it, a batch: answered by GIVEs and one END */
+	HOLDING_KEEP =
+		1,    /* fd: hold it, with this note; without: what is held of that inode has this note now */
+	HOLDING_DROP, /* of that inode */
+	HOLDING_ASK,  /* what is held at `place` and behind it, a batch: answered by GIVEs and one END */
 	/* From the supervisor. */
 	HOLDING_GIVE,  /* fd: one that is held, with its note */
 	HOLDING_END,   /* of a batch; place: where the next one begins, 0: there is no more */

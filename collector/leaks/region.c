@@ -54,7 +54,8 @@ int region_open(int fd, struct region **ret_region, struct err *err)
 		return r;
 	void *header = mmap(NULL, sizeof(*region->shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (header == MAP_FAILED)
-		return err_set(err, errno == EPERM ? EBADMSG : errno, "it cannot be mapped: %s", strerror(errno));
+		return err_set(
+			err, errno == EPERM ? EBADMSG : errno, "it cannot be mapped: %s", strerror(errno));
 	region->shared = header;
 	r = region_settle(region, err);
 	if (r < 0) {

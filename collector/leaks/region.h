@@ -35,7 +35,7 @@ struct region_process {
 struct region {
 	atomic_uint references;
 	atomic_bool giving_back; /* holes are being punched: it stays off meanwhile */
-	int fd; /* read and write: pread, SEEK_DATA, FALLOC_FL_PUNCH_HOLE; the region's */
+	int fd;                  /* read and write: pread, SEEK_DATA, FALLOC_FL_PUNCH_HOLE; the region's */
 	uint64_t inode, file_bytes;
 	struct region_process process;
 	struct shadow_header *shared; /* the header's page, mapped */
@@ -43,8 +43,8 @@ struct region {
 	bool ready; /* else the program has not begun: `memfs run` handed it over and is not there yet */
 	enum region_end end;
 	int64_t end_boot_ns; /* CLOCK_BOOTTIME: when the end was seen; 0 while it lives */
-	bool ours;      /* this collector drives it (region_drive.h); else another does, or none yet */
-	uint32_t epoch; /* the last that we know of, whatever the process scribbled; region_drive's */
+	bool ours;           /* this collector drives it (region_drive.h); else another does, or none yet */
+	uint32_t epoch;      /* the last that we know of, whatever the process scribbled; region_drive's */
 	struct region_state *state; /* what regions.c keeps of it; nobody else's */
 	void *leaks;                /* what reads the tables keeps of it; freed before regions_release */
 };
@@ -58,7 +58,8 @@ int region_open(int fd, struct region **ret_region, struct err *err);
 
 enum region_outcome { REGION_OK = 0, REGION_NOT_READY = 1 };
 
-/* Looks again at a region that was not ready. REGION_OK: it is; REGION_NOT_READY; -EBADMSG with the reason. */
+/* Looks again at a region that was not ready. REGION_OK: it is; REGION_NOT_READY; -EBADMSG with the reason.
+ */
 int region_settle(struct region *region, struct err *err);
 
 /* Any thread. The last one closes the file; region_unref takes NULL. */

@@ -42,7 +42,8 @@ static const struct {
 	[SHADOW_SECURE] = { "secure",
 		"its program has rights that its starter had not (setuid, capabilities): the shim keeps out of it" },
 	[SHADOW_SANITIZER] = { "sanitizer", "a sanitizer has its allocator, and can tell of leaks itself" },
-	[SHADOW_OWN] = { "own_allocator", "its program brings a malloc of its own, which comes before the shim's" },
+	[SHADOW_OWN] = { "own_allocator",
+		"its program brings a malloc of its own, which comes before the shim's" },
 	[SHADOW_SECCOMP] = { "seccomp",
 		"it is under a filter of system calls: start it with `memfs run`, which makes its records beforehand" },
 	[SHADOW_OVERCOMMIT] = { "overcommit",
@@ -83,7 +84,8 @@ static bool find_beacon(int dir, const struct region_maps *maps, struct region_a
 	if (proc_open_file(dir, "mem", O_RDONLY, &memory) != PROC_OK)
 		return false;
 	for (unsigned i = 0; i < maps->n_data; i++) {
-		for (uint64_t at = maps->data[i].start; at < maps->data[i].end && left; at += PAGE_BYTES, left--) {
+		for (uint64_t at = maps->data[i].start; at < maps->data[i].end && left;
+			at += PAGE_BYTES, left--) {
 			if (pread(memory, &bytes, sizeof(bytes), (off_t)at) == sizeof(bytes) &&
 				region_beacon_parse(&bytes, sizeof(bytes), ret))
 				return true;
@@ -147,7 +149,8 @@ int region_look_for_absence(int dir, struct region_absent *ret)
 
 const char *region_absent_name(const struct region_absent *absent)
 {
-	return absent->absence == ABSENCE_SHIM ? reasons[absent->reason].name : absences[absent->absence].name;
+	return absent->absence == ABSENCE_SHIM ? reasons[absent->reason].name
+					       : absences[absent->absence].name;
 }
 
 void region_absent_put(struct buf *out, const struct region_absent *absent)

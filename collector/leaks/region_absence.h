@@ -14,8 +14,8 @@
 #include "schema/shadow.h"
 
 enum region_absence {
-	ABSENCE_UNKNOWN,       /* the process cannot be looked into */
-	ABSENCE_NONE,          /* it has a region: ask again in a moment */
+	ABSENCE_UNKNOWN, /* the process cannot be looked into */
+	ABSENCE_NONE,    /* it has a region: ask again in a moment */
 	ABSENCE_KERNEL_THREAD,
 	ABSENCE_NOT_PRELOADED, /* a dynamic program without the shim */
 	ABSENCE_STATIC,        /* nothing can be preloaded into it */

@@ -41,9 +41,9 @@ void region_read_driving(const struct region *region, struct region_driving *ret
 
 /*
  * From off to a mode, from one mode to another, or to off; rate_bytes 0: SHADOW_SAMPLE_BYTES. A mode that it
- * has already changes nothing but its rate. Off does not give memory back: region_give_back does. regions_set_mode
- * (regions.h) does both. REGION_DRIVEN; REGION_OTHERS; -ESRCH where its program ended; -EINVAL where that
- * mode is none, or the region is not ready; -EBUSY while memory is being given back.
+ * has already changes nothing but its rate. Off does not give memory back: region_give_back does.
+ * regions_set_mode (regions.h) does both. REGION_DRIVEN; REGION_OTHERS; -ESRCH where its program ended;
+ * -EINVAL where that mode is none, or the region is not ready; -EBUSY while memory is being given back.
  */
 int region_set_mode(struct region *region, enum shadow_mode mode, uint64_t rate_bytes, int64_t now_boot_ns);
 

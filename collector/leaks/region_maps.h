@@ -15,7 +15,8 @@ struct region_maps {
 	} region[REGION_MAPS_MAX]; /* beginnings of files that are called as a region is */
 	struct {
 		uint64_t start, end;
-	} data[REGION_MAPS_DATA_MAX]; /* writable private mappings of the shim's library: the beacon is there */
+	} data[REGION_MAPS_DATA_MAX]; /* writable private mappings of the shim's library: the beacon is there
+				       */
 	unsigned n_regions, n_data;
 	bool any;       /* mapping at all */
 	bool library;   /* the shim is mapped */

@@ -17,7 +17,7 @@ struct region_offer {
 };
 
 /*
- * From what recvmsg stored. True where it is an offer, whose descriptors are the caller's then. False else: what
- * descriptors came are closed, as are those that no offer has.
+ * From what recvmsg stored. True where it is an offer, whose descriptors are the caller's then. False else:
+ * what descriptors came are closed, as are those that no offer has.
  */
 bool region_offer_take(const struct msghdr *message, const void *bytes, size_t len, struct region_offer *ret);

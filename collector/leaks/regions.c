@@ -21,7 +21,6 @@ enum { EVENTS = 64, WAIT_MS = 20 };
  * while events about it are at hand. */
 enum tag { TAG_REGION, TAG_OFFERS, TAG_HELD, TAG_JOBS, TAG_MEMORY_JOBS, TAG_TIMER, TAG_BITS = 3 };
 
-
 static struct region_bucket *bucket(const struct region_bucket *buckets, uint64_t key)
 {
 	return (struct region_bucket *)(uintptr_t)&buckets[key * UINT64_C(0x9e3779b97f4a7c15) >> 54];
@@ -225,8 +224,9 @@ static void rebind(struct region_state *state)
 	CLEANUP_CLOSE int dir = -1;
 	struct region_process process = region->process;
 
-	if (proc_open_pid(regions->options.root, process.pid, &dir) == PROC_OK && region_identify(dir, &process) &&
-		process.start_ticks == region->process.start_ticks && region_own_pid(dir) == region->fixed.pid) {
+	if (proc_open_pid(regions->options.root, process.pid, &dir) == PROC_OK &&
+		region_identify(dir, &process) && process.start_ticks == region->process.start_ticks &&
+		region_own_pid(dir) == region->fixed.pid) {
 		region->process.image = process.image;
 		return;
 	}
@@ -302,7 +302,8 @@ static void refuse(struct regions *regions, const struct region_meeting *meeting
 static void let_in(struct regions *regions, struct region *region, struct region_meeting *meeting)
 {
 	const struct holding_note *note = meeting->note;
-	bool there = note ? regions_find_held(regions, region, meeting) : regions_find_process(regions, region, meeting);
+	bool there = note ? regions_find_held(regions, region, meeting)
+			  : regions_find_process(regions, region, meeting);
 
 	if (!has_room(regions, region->process.pid, region->process.uid)) {
 		refuse(regions, meeting, "there are too many");
@@ -369,8 +370,8 @@ struct region *regions_find(const struct regions *regions, uint32_t pid, uint64_
 	LIST_FOREACH(state, bucket(regions->by_pid, pid), by_pid)
 	{
 		const struct region *region = state->region;
-		if (region->process.pid == pid && region->process.start_ticks == start_ticks && region->ready &&
-			region->end == REGION_LIVES && !state->released)
+		if (region->process.pid == pid && region->process.start_ticks == start_ticks &&
+			region->ready && region->end == REGION_LIVES && !state->released)
 			return state->region;
 	}
 	return NULL;
@@ -465,7 +466,8 @@ int regions_new(const struct regions_options *options, struct regions **ret_regi
 	SLIST_INIT(&regions->released);
 	regions->epoll = epoll_create1(EPOLL_CLOEXEC);
 	regions->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	int r = regions->epoll < 0 || regions->timer < 0 ? -errno : jobs_new(REGION_SEARCHERS, &regions->jobs);
+	int r = regions->epoll < 0 || regions->timer < 0 ? -errno
+							 : jobs_new(REGION_SEARCHERS, &regions->jobs);
 	if (r == 0)
 		r = jobs_new(1, &regions->memory_jobs);
 	if (r == 0)

@@ -22,10 +22,10 @@
 #include "schema/proc/root.h"
 
 enum {
-	REGIONS_MAX = HOLDING_MAX,             /* at once, the ended among them */
+	REGIONS_MAX = HOLDING_MAX,                  /* at once, the ended among them */
 	REGIONS_OF_USERS_MAX = REGIONS_MAX * 3 / 4, /* of all but root together */
-	REGIONS_OF_ONE_MAX = 1024,             /* of one user but root */
-	REGIONS_OF_PROCESS_MAX = 64,           /* of one process: images that ended and are not packed yet */
+	REGIONS_OF_ONE_MAX = 1024,                  /* of one user but root */
+	REGIONS_OF_PROCESS_MAX = 64, /* of one process: images that ended and are not packed yet */
 };
 
 /* The loop's thread. Each may be NULL. */
@@ -58,7 +58,8 @@ struct regions_options {
 
 struct regions;
 
-/* 0 or -errno; *ret_regions is the caller's. Asks the supervisor for what it holds, and looks for the rest. */
+/* 0 or -errno; *ret_regions is the caller's. Asks the supervisor for what it holds, and looks for the rest.
+ */
 int regions_new(const struct regions_options *options, struct regions **ret_regions);
 
 /* Lets go of those we drive, so that they can be another's; the supervisor holds them still. Takes NULL.
@@ -96,9 +97,9 @@ int regions_set_mode(
 void regions_release(struct regions *regions, struct region *region);
 
 struct regions_stat {
-	uint64_t live, ended;     /* held now */
-	uint64_t found_total;     /* since this collector began */
-	uint64_t refused_total;   /* offers of what is no region, or over a bound */
-	uint64_t unheld;          /* of those held, how many the supervisor has not been given yet */
+	uint64_t live, ended;   /* held now */
+	uint64_t found_total;   /* since this collector began */
+	uint64_t refused_total; /* offers of what is no region, or over a bound */
+	uint64_t unheld;        /* of those held, how many the supervisor has not been given yet */
 };
 void regions_read_stat(const struct regions *regions, struct regions_stat *ret);

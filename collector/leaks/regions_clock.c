@@ -8,7 +8,8 @@ enum { VERIFY_TICKS = 2 };
 
 void regions_note_end(struct regions *regions, uint32_t pid, uint64_t start_ticks, int64_t end_boot_ns)
 {
-	regions->ends[regions->n_ends++ % REGIONS_ENDS] = (struct regions_end) { pid, start_ticks, end_boot_ns };
+	regions->ends[regions->n_ends++ % REGIONS_ENDS] =
+		(struct regions_end) { pid, start_ticks, end_boot_ns };
 }
 
 /* Of those that ended since the last tick, before the sampler lets go of them. */
@@ -18,7 +19,8 @@ static void note_ends(struct regions *regions)
 	int64_t now_ns = clock_boottime_ns();
 
 	for (size_t i = 0; i < batch->n; i++)
-		regions_note_end(regions, batch->remains[i].last.pid, batch->remains[i].last.start_ticks, now_ns);
+		regions_note_end(
+			regions, batch->remains[i].last.pid, batch->remains[i].last.start_ticks, now_ns);
 }
 
 /* Where no kernel tells of execs, and no pidfd of the end. */

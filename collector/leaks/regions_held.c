@@ -15,8 +15,9 @@ static int send_message(const struct regions *regions, const struct holding_mess
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = {
-			      .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS } };
 	struct iovec part = { (void *)(uintptr_t)message, sizeof(*message) };
 	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
 
@@ -54,9 +55,8 @@ static int tell_drops(struct regions *regions)
 	int r = 0;
 
 	while (n < regions->n_drops) {
-		const struct holding_message message = {
-			.kind = HOLDING_DROP, .note.inode = regions->drops[n]
-		};
+		const struct holding_message message = { .kind = HOLDING_DROP,
+			.note.inode = regions->drops[n] };
 		if ((r = send_message(regions, &message, -1)))
 			break;
 		n++;

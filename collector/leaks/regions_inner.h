@@ -18,8 +18,8 @@
 
 enum {
 	REGION_BUCKETS = 1024,
-	REGIONS_ENDS = 1024,     /* a power of two */
-	REGIONS_NAME_TICKS = 3,  /* for the kernel's report of an end to come by */
+	REGIONS_ENDS = 1024,    /* a power of two */
+	REGIONS_NAME_TICKS = 3, /* for the kernel's report of an end to come by */
 	REGIONS_OFFERS_TURN = 128,
 	REGION_SEARCHERS = 4,        /* at once, with a worker each */
 	REGION_SEARCHERS_OF_ONE = 2, /* for the processes of one user: each may be stuck for ever */
@@ -36,9 +36,9 @@ struct region_state {
 	LIST_ENTRY(region_state) by_inode, by_pid;
 	SLIST_ENTRY(region_state) released_next;
 	bool released; /* it goes at the next sweep */
-	int pidfd; /* readable when the process ended; -1: it has, or that is told otherwise */
+	int pidfd;     /* readable when the process ended; -1: it has, or that is told otherwise */
 	enum region_held held;
-	bool again;      /* from the supervisor */
+	bool again; /* from the supervisor */
 	bool told_found, told_ended;
 	bool verified; /* its program maps it, or nobody can know */
 	bool verifying;
@@ -74,7 +74,7 @@ struct regions {
 	struct regions_stat stat;
 
 	/* regions_held.c */
-	bool asking; /* the supervisor is giving what it holds */
+	bool asking;     /* the supervisor is giving what it holds */
 	uint64_t *drops; /* not told yet: inodes */
 	size_t n_drops, cap_drops;
 	bool hold_due; /* some are not held as they are */
@@ -90,11 +90,12 @@ struct regions {
 
 /* How a region came. */
 struct region_meeting {
-	uint32_t pid;  /* of who offers it, or has it mapped */
-	uint32_t uid;  /* as the kernel had it at the time */
-	int pidfd;     /* of that process, taken over; -1: none */
-	bool gone;     /* it is known to have ended */
-	uint64_t start_ticks; /* of a process that has it mapped, and what that takes itself for; 0: it was offered */
+	uint32_t pid;         /* of who offers it, or has it mapped */
+	uint32_t uid;         /* as the kernel had it at the time */
+	int pidfd;            /* of that process, taken over; -1: none */
+	bool gone;            /* it is known to have ended */
+	uint64_t start_ticks; /* of a process that has it mapped, and what that takes itself for; 0: it was
+				 offered */
 	uint32_t own_pid;
 	const struct holding_note *note; /* of the supervisor; NULL */
 };
@@ -138,13 +139,15 @@ bool region_may_be_of(const struct regions *regions, const struct region *region
 /* The innermost number of a process: what it takes itself for. 0 where that cannot be read. */
 uint32_t region_own_pid(int dir);
 
-/* Fills in whose the region is. True where that process is there, if only as a zombie; meeting->pidfd is its. */
+/* Fills in whose the region is. True where that process is there, if only as a zombie; meeting->pidfd is its.
+ */
 bool regions_find_process(struct regions *regions, struct region *region, struct region_meeting *meeting);
 
 /* The same for one that the supervisor held. */
 bool regions_find_held(struct regions *regions, struct region *region, struct region_meeting *meeting);
 
-/* Who it was that ended before its start was read: by what the sampler knows. False where it does not, yet. */
+/* Who it was that ended before its start was read: by what the sampler knows. False where it does not, yet.
+ */
 bool regions_name(const struct regions *regions, struct region *region);
 
 /* --- regions_offers.c --- */
@@ -162,7 +165,7 @@ void regions_drop(struct regions *regions, uint64_t inode);
 void regions_note_end(struct regions *regions, uint32_t pid, uint64_t start_ticks, int64_t end_boot_ns);
 
 /* --- regions_search.c --- */
-void regions_search(struct regions *regions); /* once a tick */
-void regions_verify(struct region_state *state);    /* as soon as a worker is free */
+void regions_search(struct regions *regions);    /* once a tick */
+void regions_verify(struct region_state *state); /* as soon as a worker is free */
 /* Gives the memory of its leaves back, away from the loop. */
 int regions_give_back(struct region_state *state);

@@ -203,7 +203,8 @@ static bool collect_births(struct regions *regions)
 	struct board_event event;
 	enum board_outcome outcome;
 
-	while ((outcome = board_read_event(regions->options.board, regions->next_event, &event)) == BOARD_FOUND) {
+	while ((outcome = board_read_event(regions->options.board, regions->next_event, &event)) ==
+		BOARD_FOUND) {
 		regions->next_event++;
 		if (event.kind == BOARD_BIRTH || event.kind == BOARD_EXEC || event.kind == BOARD_COMM_CHANGE)
 			pid_list_add(&regions->born, event.pid);

@@ -71,7 +71,8 @@ bool regions_find_process(struct regions *regions, struct region *region, struct
 	bool pinned = meeting->pidfd >= 0;
 	if (!pinned)
 		meeting->pidfd = (int)syscall(SYS_pidfd_open, meeting->pid, 0);
-	bool there = meeting->pidfd >= 0 && proc_open_pid(regions->options.root, meeting->pid, &dir) == PROC_OK &&
+	bool there = meeting->pidfd >= 0 &&
+		     proc_open_pid(regions->options.root, meeting->pid, &dir) == PROC_OK &&
 		     region_identify(dir, &process) &&
 		     (pinned || region_may_be_of(regions, region, process.start_ticks)) &&
 		     /* So what was read is of that process: it is there, if only to be reaped. */
@@ -103,7 +104,8 @@ bool regions_name(const struct regions *regions, struct region *region)
 
 	if (process->start_ticks)
 		return true;
-	if (known && known->shown.start_ticks && region_may_be_of(regions, region, known->shown.start_ticks)) {
+	if (known && known->shown.start_ticks &&
+		region_may_be_of(regions, region, known->shown.start_ticks)) {
 		process->start_ticks = known->shown.start_ticks;
 		return true;
 	}

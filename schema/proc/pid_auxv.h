@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 struct pid_auxv {
-	bool wide;          /* of 64 bits */
-	bool secure;        /* AT_SECURE: it has rights that its starter had not */
-	bool interpreted;   /* AT_BASE: a loader brought its libraries in */
+	bool wide;           /* of 64 bits */
+	bool secure;         /* AT_SECURE: it has rights that its starter had not */
+	bool interpreted;    /* AT_BASE: a loader brought its libraries in */
 	uint64_t page_bytes; /* AT_PAGESZ */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes in at shim.sock: a datagram, its control messages, and a region with any header, opened, driven and
- * let go. The first byte: how many bytes of the rest are the datagram; the second: the same of the control
- * messages; then the header. Descriptors in control messages are made to be none that anybody has.
+ * What comes in at shim.sock: a datagram, its control messages, and a region with any header, opened, driven
+ * and let go. The first byte: how many bytes of the rest are the datagram; the second: the same of the
+ * control messages; then the header. Descriptors in control messages are made to be none that anybody has.
  */
 #include "collector/leaks/region.h"
 #include "collector/leaks/region_absence.h"

@@ -2,9 +2,9 @@
 /*
  * shadow-maker [OPTION...] [-- PROGRAM [ARGUMENT...]]
  *
- * A process with a shadow region, without the shim: as schema/shadow.h says, or as somebody hostile would. Prints
- * `region INODE`, writes blocks, and at each SIGUSR1 prints `owner PID mode N epoch N attached N`. With a PROGRAM
- * it runs that in its place at SIGUSR2, else it stays until it is ended.
+ * A process with a shadow region, without the shim: as schema/shadow.h says, or as somebody hostile would.
+ * Prints `region INODE`, writes blocks, and at each SIGUSR1 prints `owner PID mode N epoch N attached N`.
+ * With a PROGRAM it runs that in its place at SIGUSR2, else it stays until it is ended.
  *
  *   --quiet          offers it to nobody
  *   --run DIR        offers it there (else MEMFS_RUN)
@@ -104,14 +104,16 @@ static void write_blocks(int fd, const struct shadow_header *header, const struc
 	if (pwrite(fd, &word, sizeof(word), SHADOW_LEAVES_AT) != sizeof(word))
 		return;
 	for (uint64_t i = 0; i < wish->blocks; i++) {
-		if (pwrite(fd, &slot, sizeof(slot), (off_t)(shadow_leaf_at(header->granule_shift, 0) + 32 * i)) < 0)
+		if (pwrite(fd, &slot, sizeof(slot),
+			    (off_t)(shadow_leaf_at(header->granule_shift, 0) + 32 * i)) < 0)
 			return;
 	}
 }
 
 static void offer(int fd, const struct wish *wish, uint64_t inode)
 {
-	struct shadow_offer message = { SHADOW_MAGIC, SHADOW_VERSION, SHADOW_OF_START, inode, (uint32_t)getpid(), 0 };
+	struct shadow_offer message = { SHADOW_MAGIC, SHADOW_VERSION, SHADOW_OF_START, inode,
+		(uint32_t)getpid(), 0 };
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	const char *run = wish->run ? wish->run : getenv(SHADOW_RUN_VARIABLE);
 	union {
@@ -121,7 +123,8 @@ static void offer(int fd, const struct wish *wish, uint64_t inode)
 	struct iovec part = { &message, sizeof(message) };
 	struct msghdr header = { &to, sizeof(to), &part, 1, &control, sizeof(control), 0 };
 
-	if (!run || snprintf(to.sun_path, sizeof(to.sun_path), "%s/" SHADOW_SOCKET, run) >= (int)sizeof(to.sun_path))
+	if (!run || snprintf(to.sun_path, sizeof(to.sun_path), "%s/" SHADOW_SOCKET, run) >=
+			    (int)sizeof(to.sun_path))
 		fail("no run directory");
 	int from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), ends[2];
 	if (wish->pipe && !pipe(ends))
@@ -141,16 +144,18 @@ static void offer(int fd, const struct wish *wish, uint64_t inode)
 static bool parse(int argc, char **argv, struct wish *wish)
 {
 	enum { NUMBER = 256, FLAG = 512 };
-	bool *const flags[] = { &wish->quiet, &wish->fork, &wish->brief, &wish->exec, &wish->take, &wish->no_seals,
-		&wish->pipe, &wish->no_file, &wish->scribble, &wish->far_clock };
+	bool *const flags[] = { &wish->quiet, &wish->fork, &wish->brief, &wish->exec, &wish->take,
+		&wish->no_seals, &wish->pipe, &wish->no_file, &wish->scribble, &wish->far_clock };
 	uint64_t *const numbers[] = { &wish->mode, &wish->blocks, &wish->times, &wish->cut, &wish->version,
 		&wish->leaves, &wish->shift, &wish->owner };
 	static const struct option names[] = { { "quiet", 0, NULL, FLAG }, { "fork", 0, NULL, FLAG + 1 },
 		{ "brief", 0, NULL, FLAG + 2 }, { "exec", 0, NULL, FLAG + 3 }, { "take", 0, NULL, FLAG + 4 },
-		{ "no-seals", 0, NULL, FLAG + 5 }, { "pipe", 0, NULL, FLAG + 6 }, { "no-file", 0, NULL, FLAG + 7 },
-		{ "scribble", 0, NULL, FLAG + 8 }, { "far-clock", 0, NULL, FLAG + 9 }, { "mode", 1, NULL, NUMBER },
-		{ "blocks", 1, NULL, NUMBER + 1 }, { "times", 1, NULL, NUMBER + 2 }, { "cut", 1, NULL, NUMBER + 3 },
-		{ "version", 1, NULL, NUMBER + 4 }, { "leaves", 1, NULL, NUMBER + 5 }, { "shift", 1, NULL, NUMBER + 6 },
+		{ "no-seals", 0, NULL, FLAG + 5 }, { "pipe", 0, NULL, FLAG + 6 },
+		{ "no-file", 0, NULL, FLAG + 7 }, { "scribble", 0, NULL, FLAG + 8 },
+		{ "far-clock", 0, NULL, FLAG + 9 }, { "mode", 1, NULL, NUMBER },
+		{ "blocks", 1, NULL, NUMBER + 1 }, { "times", 1, NULL, NUMBER + 2 },
+		{ "cut", 1, NULL, NUMBER + 3 }, { "version", 1, NULL, NUMBER + 4 },
+		{ "leaves", 1, NULL, NUMBER + 5 }, { "shift", 1, NULL, NUMBER + 6 },
 		{ "owner", 1, NULL, NUMBER + 7 }, { "run", 1, NULL, 'r' }, { NULL, 0, NULL, 0 } };
 	int option;
 

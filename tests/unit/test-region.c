@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One region: which files are taken for one, who drives it, its clock, its modes; and what absences are told. */
+/* One region: which files are taken for one, who drives it, its clock, its modes; and what absences are told.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,7 +304,8 @@ static void memory_is_given_back_where_it_is_off(void **state)
 	assert_int_equal(pwrite(region->fd, page, sizeof(page), SHADOW_SITES_AT), sizeof(page));
 	uint64_t before = region_bytes(region);
 	for (int i = 0; i < 64; i++)
-		assert_int_equal(pwrite(region->fd, page, sizeof(page), (off_t)(SHADOW_SLOTS_AT + 8192 * i)), 4096);
+		assert_int_equal(
+			pwrite(region->fd, page, sizeof(page), (off_t)(SHADOW_SLOTS_AT + 8192 * i)), 4096);
 	assert_true(region_bytes(region) >= before + 64 * 4096);
 	assert_int_equal(region_give_back(region), -EBUSY);
 	assert_int_equal(region_set_mode(region, SHADOW_OFF, 0, clock_boottime_ns()), REGION_DRIVEN);
@@ -318,14 +322,15 @@ static void memory_is_given_back_where_it_is_off(void **state)
 
 static void maps_tell(void **state)
 {
-	static const char text[] = "55d0-55d1 r-xp 00000000 fe:01 12 /usr/bin/x\n"
-				   "7f0000-7f4000 rw-s 00000000 00:01 45430  /memfd:memfs-shadow (deleted)\n"
-				   "7f8000-7fc000 rw-s 08000000 00:01 45430  /memfd:memfs-shadow (deleted)\n"
-				   "7fd000-7fe000 rw-s 00000000 00:01 45431  /memfd:memfs-shadow-not (deleted)\n"
-				   "800000-801000 r-xp 00000000 fe:01 13 /opt/libmemfs-preload.so (deleted)\n"
-				   "801000-802000 rw-p 00001000 fe:01 13 /opt/libmemfs-preload.so (deleted)\n"
-				   "802000-803000 rw-p 00000000 00:00 0 \n"
-				   "900000-901000 r-xp 00000000 fe:01 14 /usr/lib/libasan.so.8.0.0\n";
+	static const char text[] =
+		"55d0-55d1 r-xp 00000000 fe:01 12 /usr/bin/x\n"
+		"7f0000-7f4000 rw-s 00000000 00:01 45430  /memfd:memfs-shadow (deleted)\n"
+		"7f8000-7fc000 rw-s 08000000 00:01 45430  /memfd:memfs-shadow (deleted)\n"
+		"7fd000-7fe000 rw-s 00000000 00:01 45431  /memfd:memfs-shadow-not (deleted)\n"
+		"800000-801000 r-xp 00000000 fe:01 13 /opt/libmemfs-preload.so (deleted)\n"
+		"801000-802000 rw-p 00001000 fe:01 13 /opt/libmemfs-preload.so (deleted)\n"
+		"802000-803000 rw-p 00000000 00:00 0 \n"
+		"900000-901000 r-xp 00000000 fe:01 14 /usr/lib/libasan.so.8.0.0\n";
 	struct region_maps maps = { 0 };
 	struct span rest = { text, sizeof(text) - 1 };
 
@@ -343,9 +348,9 @@ static void every_reason_has_its_words(void **state)
 {
 	for (unsigned absence = 0; absence <= ABSENCE_UNREACHABLE; absence++) {
 		for (unsigned reason = 0; reason < N_SHADOW_REASONS; reason++) {
-			struct region_absent absent = {
-				.absence = (enum region_absence)absence, .reason = (enum shadow_reason)reason, .error = 12
-			};
+			struct region_absent absent = { .absence = (enum region_absence)absence,
+				.reason = (enum shadow_reason)reason,
+				.error = 12 };
 			CLEANUP_BUF struct buf text = BUF_INIT;
 			assert_true(strlen(region_absent_name(&absent)) > 0);
 			region_absent_put(&text, &absent);
@@ -356,8 +361,9 @@ static void every_reason_has_its_words(void **state)
 
 static void a_beacon_is_not_believed_blindly(void **state)
 {
-	struct shadow_beacon beacon = { .magic = SHADOW_BEACON_MAGIC, .version = SHADOW_VERSION,
-		.reason = SHADOW_SECCOMP };
+	struct shadow_beacon beacon = {
+		.magic = SHADOW_BEACON_MAGIC, .version = SHADOW_VERSION, .reason = SHADOW_SECCOMP
+	};
 	struct region_absent absent;
 
 	assert_true(region_beacon_parse(&beacon, sizeof(beacon), &absent));
@@ -391,6 +397,59 @@ static void of_this_process(void **state)
 	proc_root_deinit(&root);
 }
 
+/* The shim as it was built, in a program that only waits. */
+static void of_one_with_the_shim(void **state)
+{
+	char self[4096] = "", library[4200];
+	struct region_absent absent = { .absence = ABSENCE_UNKNOWN };
+	struct region_maps maps = { 0 };
+	struct proc_root root;
+	int dir, ends[2];
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0)
+		*strrchr(self, '/') = 0;
+	snprintf(library, sizeof(library), "%s/../" SHADOW_LIBRARY, self);
+	if (access(library, R_OK))
+		skip();
+	assert_int_equal(pipe(ends), 0);
+	pid_t pid = fork();
+	if (!pid) {
+		dup2(ends[0], STDIN_FILENO);
+		setenv("LD_PRELOAD", library, true);
+		unsetenv(SHADOW_TRACE_VARIABLE);
+		setenv(SHADOW_RUN_VARIABLE, "/nonexistent", true);
+		execl("/bin/cat", "cat", NULL);
+		_exit(127);
+	}
+	assert_int_equal(proc_root_init(&root, "/"), 0);
+	assert_int_equal(proc_open_pid(&root, (uint32_t)pid, &dir), 0);
+	for (int i = 0; i < 2000 && !(maps.library && maps.n_regions); i++) {
+		struct region_maps now = { 0 };
+		poll(NULL, 0, 5);
+		assert_int_equal(region_maps_read(dir, &now), PROC_OK);
+		maps = now;
+	}
+	assert_int_equal(region_look_for_absence(dir, &absent), PROC_OK);
+	int fd = region_maps_open(dir, &maps, 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(absent.absence == ABSENCE_NONE || absent.absence == ABSENCE_UNREACHABLE);
+	assert_int_equal(absent.inode, maps.region[0].inode);
+	if (fd >= 0) {
+		struct region *region;
+		struct err err = { 0 };
+		assert_int_equal(region_open(fd, &region, &err), 0);
+		assert_int_equal(region->fixed.pid, pid);
+		assert_true(region->ready);
+		region_unref(region);
+	}
+	assert_int_equal(region_look_for_absence(dir, &absent), PROC_GONE);
+	close(ends[0]);
+	close(ends[1]);
+	close(dir);
+	proc_root_deinit(&root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +466,7 @@ int main(void)
 		cmocka_unit_test(every_reason_has_its_words),
 		cmocka_unit_test(a_beacon_is_not_believed_blindly),
 		cmocka_unit_test(of_this_process),
+		cmocka_unit_test(of_one_with_the_shim),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,8 +29,8 @@ static void assert_mode(const char *text, const char *expected)
 
 static void modes(void **state)
 {
-	static const char *const wrong[] = { "", "exactly", "exact=5", "off=1", "sample=", "sample=0", "sample=x",
-		"sample=5Q", "sample=18446744073709551615", "=5", "Exact" };
+	static const char *const wrong[] = { "", "exactly", "exact=5", "off=1", "sample=", "sample=0",
+		"sample=x", "sample=5Q", "sample=18446744073709551615", "=5", "Exact" };
 
 	assert_mode("off", "off");
 	assert_mode("exact", "exact");
