@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "schema/base/cleanup.h"
+#include "schema/base/fd_message.h"
 #include "schema/base/num.h"
 #include "schema/shadow.h"
 
@@ -115,19 +116,6 @@ bool run_has_socket(const char *run)
 static int offer_to(int fd, const struct shadow_offer *offer, const char *run)
 {
 	struct sockaddr_un address;
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
-			      .cmsg_level = SOL_SOCKET,
-			      .cmsg_type = SCM_RIGHTS } };
-	struct iovec part = { (void *)(uintptr_t)offer, sizeof(*offer) };
-	struct msghdr message = { .msg_name = &address,
-		.msg_namelen = sizeof(address),
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
 	const struct timeval patience = { .tv_sec = SEND_S };
 	CLEANUP_CLOSE int from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -136,9 +124,8 @@ static int offer_to(int fd, const struct shadow_offer *offer, const char *run)
 	int r = put_address(&address, run);
 	if (r)
 		return r;
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	setsockopt(from, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	return sendmsg(from, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return fd_message_send(from, &address, offer, sizeof(*offer), fd, 0);
 }
 
 int run_offer_region(int fd, const char *run, struct err *err)

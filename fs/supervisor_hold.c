@@ -12,6 +12,7 @@
 
 #include "fs/supervisor.h"
 #include "schema/base/cleanup.h"
+#include "schema/base/fd_message.h"
 #include "schema/base/log.h"
 #include "schema/holding.h"
 
@@ -104,21 +105,7 @@ static void drop(struct holdings *holdings, uint64_t inode)
 /* False where the socket takes no more; a batch is smaller than it. */
 static bool send_message(int link, const struct holding_message *message, int fd)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
-			      .cmsg_level = SOL_SOCKET,
-			      .cmsg_type = SCM_RIGHTS } };
-	struct iovec part = { (void *)(uintptr_t)message, sizeof(*message) };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
-	return sendmsg(link, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return !fd_message_send(link, NULL, message, sizeof(*message), fd, MSG_DONTWAIT);
 }
 
 static void give(const struct supervisor *supervisor, uint32_t place)
@@ -169,25 +156,13 @@ static void handle(struct supervisor *supervisor, const struct holding_message *
 static bool take_one(struct supervisor *supervisor, bool *ret_over)
 {
 	struct holding_message message;
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec part = { &message, sizeof(message) };
-	struct msghdr header = { .msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
 	int fd = -1;
 
-	ssize_t n = recvmsg(supervisor->hold_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = fd_message_receive(supervisor->hold_fd, &message, sizeof(message), &fd);
 	if (n <= 0) {
-		*ret_over = !n || errno != EAGAIN;
+		*ret_over = n != -EAGAIN;
 		return false;
 	}
-	const struct cmsghdr *first = CMSG_FIRSTHDR(&header);
-	if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(first), sizeof(fd));
 	if (n == sizeof(message))
 		handle(supervisor, &message, fd);
 	else

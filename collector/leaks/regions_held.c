@@ -7,26 +7,13 @@
 
 #include "collector/leaks/regions_inner.h"
 #include "schema/base/cleanup.h"
+#include "schema/base/fd_message.h"
 #include "schema/base/log.h"
 
 /* 0, -EAGAIN where the socket is full, or another -errno: nobody will ever read it. */
 static int send_message(const struct regions *regions, const struct holding_message *message, int fd)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
-			      .cmsg_level = SOL_SOCKET,
-			      .cmsg_type = SCM_RIGHTS } };
-	struct iovec part = { (void *)(uintptr_t)message, sizeof(*message) };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
-	return sendmsg(regions->options.holder_fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return fd_message_send(regions->options.holder_fd, NULL, message, sizeof(*message), fd, MSG_DONTWAIT);
 }
 
 static int tell(const struct region_state *state)
@@ -156,23 +143,11 @@ static void handle(struct regions *regions, const struct holding_message *messag
 static bool take_one(struct regions *regions)
 {
 	struct holding_message message;
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec part = { &message, sizeof(message) };
-	struct msghdr header = { .msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
 	int fd = -1;
 
-	ssize_t n = recvmsg(regions->options.holder_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = fd_message_receive(regions->options.holder_fd, &message, sizeof(message), &fd);
 	if (n <= 0)
 		return false;
-	const struct cmsghdr *first = CMSG_FIRSTHDR(&header);
-	if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(first), sizeof(fd));
 	if (n == sizeof(message))
 		handle(regions, &message, fd);
 	else
