@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/alerts.h"
+#include "schema/base/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,18 +153,14 @@ static void index_instances(struct alerts *alerts)
 /* Appends one; NULL where there are too many or memory is out. */
 static struct alert_instance *add_instance(struct alerts *alerts, struct alert_instance instance)
 {
-	if (alerts->n_instances == ALERT_INSTANCES_MAX)
-		return NULL;
-	if (alerts->n_instances == alerts->cap_instances) {
-		size_t cap = alerts->cap_instances ? alerts->cap_instances * 2 : 64;
-		struct alert_instance *grown = reallocarray(alerts->instance, cap, sizeof(*grown));
-		if (!grown)
-			return NULL;
-		alerts->instance = grown;
-		alerts->cap_instances = cap;
-	}
-	alerts->instance[alerts->n_instances] = instance;
-	return &alerts->instance[alerts->n_instances++];
+	struct alert_instance *added =
+		alerts->n_instances == ALERT_INSTANCES_MAX
+			? NULL
+			: array_push(&alerts->instance, &alerts->n_instances, &alerts->cap_instances);
+
+	if (added)
+		*added = instance;
+	return added;
 }
 
 /* --- a tick --- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/history_chain.h"
+#include "schema/base/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,20 +48,6 @@ bool chain_lost(struct chain *chain, int64_t subject, int64_t *ret_subject)
 	return true;
 }
 
-static struct chain_held *hold(struct chain *chain)
-{
-	if (chain->n_now == chain->cap_now) {
-		size_t cap = chain->cap_now ? 2 * chain->cap_now : 256;
-		struct chain_held *grown = reallocarray(chain->now, cap, sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		chain->now = grown;
-		chain->cap_now = cap;
-	}
-	return &chain->now[chain->n_now++];
-}
-
 bool chain_wants(struct chain *chain, int64_t subject, const struct level_row *row)
 {
 	struct chain_held held = { .subject = subject, .present = row->present };
@@ -74,7 +61,7 @@ bool chain_wants(struct chain *chain, int64_t subject, const struct level_row *r
 		held.value[c] = row->present >> c & 1 ? row->value[c] : 0;
 	held.constant = level_row_is_constant(row, chain->counters);
 	if (!row->ended) {
-		struct chain_held *now = hold(chain);
+		struct chain_held *now = array_push(&chain->now, &chain->n_now, &chain->cap_now);
 
 		/* Whoever is not held is not missed at its end either: the unit that follows names everyone.
 		 */

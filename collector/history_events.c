@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/base/array.h"
 #include "schema/base/clock.h"
 
 void history_events_deinit(struct history_events *events)
@@ -17,18 +18,6 @@ static bool is_routine(uint32_t kind)
 	return kind == NEWS_START || kind == NEWS_EXIT;
 }
 
-static bool grow(struct history_events *events)
-{
-	size_t cap = events->cap ? events->cap * 2 : 64;
-	struct board_news *news = cap > EVENTS_MAX ? NULL : reallocarray(events->news, cap, sizeof(*news));
-
-	if (!news)
-		return false;
-	events->news = news;
-	events->cap = cap;
-	return true;
-}
-
 static void leave_out(struct history_events *events, const struct board_news *news)
 {
 	events->left_out[news->kind]++;
@@ -39,12 +28,14 @@ static void leave_out(struct history_events *events, const struct board_news *ne
 static void add(struct history_events *events, const struct board_news *news, unsigned routine_max)
 {
 	bool routine = is_routine(news->kind);
+	bool full = events->n == EVENTS_MAX || (routine && events->routine >= routine_max);
+	struct board_news *place = full ? NULL : array_push(&events->news, &events->n, &events->cap);
 
-	if ((routine && events->routine >= routine_max) || (events->n == events->cap && !grow(events))) {
+	if (!place) {
 		leave_out(events, news);
 		return;
 	}
-	events->news[events->n++] = *news;
+	*place = *news;
 	events->routine += routine;
 }
 

@@ -3,6 +3,7 @@
  * transaction. */
 #include "collector/history_ended.h"
 #include "collector/history_writer.h"
+#include "schema/base/array.h"
 #include "schema/base/buf.h"
 #include "schema/base/cleanup.h"
 
@@ -108,16 +109,10 @@ static int on_open_subject(void *ctx, const struct store_subject *subject)
 
 	if (place != LIVE_NONE && lost->writer->live.live[place].start_ticks == subject->start_ticks)
 		return 0;
-	if (lost->n == lost->cap) {
-		size_t cap = lost->cap ? lost->cap * 2 : 64;
-		int64_t *ids = reallocarray(lost->subject, cap, sizeof(*ids));
-
-		if (!ids)
-			return -ENOMEM;
-		lost->subject = ids;
-		lost->cap = cap;
-	}
-	lost->subject[lost->n++] = subject->id;
+	int64_t *id = array_push(&lost->subject, &lost->n, &lost->cap);
+	if (!id)
+		return -ENOMEM;
+	*id = subject->id;
 	return 0;
 }
 
@@ -169,7 +164,7 @@ static int gather(struct writer *writer, struct line *line, size_t *ret_n)
 	return r;
 }
 
-static void put_node(struct writer *writer, uint64_t present, const uint64_t *value)
+static void put_node(struct writer *writer, struct pack_tick *tick, uint64_t present, const uint64_t *value)
 {
 	struct pack_entry entry = {
 		.subject = 0,
@@ -179,13 +174,11 @@ static void put_node(struct writer *writer, uint64_t present, const uint64_t *va
 		.before_value = writer->node_value,
 	};
 
-	pack_tick_put(&writer->blob, -1, &entry);
+	pack_tick_put(tick, &entry);
 }
 
-static void put_lines(struct writer *writer, const struct line *line, size_t n)
+static void put_lines(struct writer *writer, struct pack_tick *tick, const struct line *line, size_t n)
 {
-	int64_t before = 0;
-
 	for (size_t i = 0; i < n; i++) {
 		struct pack_entry entry = { .subject = line[i].subject, .ended = line[i].ended };
 
@@ -199,8 +192,7 @@ static void put_lines(struct writer *writer, const struct line *line, size_t n)
 				entry.before_value = line[i].touched->value;
 			}
 		}
-		pack_tick_put(&writer->blob, before, &entry);
-		before = entry.subject;
+		pack_tick_put(tick, &entry);
 	}
 }
 
@@ -209,6 +201,7 @@ static int write_rows(struct writer *writer, int64_t time_ns, uint64_t node_pres
 {
 	size_t room = writer->key ? writer->live.n : writer->n_touched + writer->n_ended, n;
 	CLEANUP_FREE struct line *line = calloc(room + 1, sizeof(*line));
+	struct pack_tick tick;
 	int r;
 
 	if (!line)
@@ -230,9 +223,10 @@ static int write_rows(struct writer *writer, int64_t time_ns, uint64_t node_pres
 		return r;
 	qsort(line, n, sizeof(*line), by_subject);
 	buf_clear(&writer->blob);
-	pack_tick_begin(&writer->blob, writer->key);
-	put_node(writer, node_present, node_value);
-	put_lines(writer, line, n);
+	pack_tick_begin(&tick, &writer->blob, writer->key);
+	put_node(writer, &tick, node_present, node_value);
+	put_lines(writer, &tick, line, n);
+	pack_tick_end(&tick);
 	r = buf_error(&writer->blob);
 	return r ? r
 		 : store_put_journal(writer->store, time_ns, writer->blob.data, writer->blob.len, ret_seq);

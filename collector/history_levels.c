@@ -5,6 +5,7 @@
  * one after it are anchored.
  */
 #include "collector/history_levels.h"
+#include "schema/base/array.h"
 #include "schema/history.h"
 
 #include <errno.h>
@@ -184,16 +185,11 @@ static int on_subject(void *ctx, int64_t subject, int64_t minute)
 {
 	struct writer *writer = ctx;
 
-	if (writer->n_hour == writer->hour_cap) {
-		size_t cap = writer->hour_cap ? 2 * writer->hour_cap : 1024;
-		int64_t *grown = reallocarray(writer->hour_subject, cap, sizeof(*grown));
+	int64_t *place = array_push(&writer->hour_subject, &writer->n_hour, &writer->hour_cap);
 
-		if (!grown)
-			return -ENOMEM;
-		writer->hour_subject = grown;
-		writer->hour_cap = cap;
-	}
-	writer->hour_subject[writer->n_hour++] = subject;
+	if (!place)
+		return -ENOMEM;
+	*place = subject;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/history_packer.h"
+#include "schema/base/array.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,16 +19,11 @@ void packer_deinit(struct packer *packer)
 
 int packer_add(struct packer *packer, unsigned second, const void *bytes, size_t len)
 {
-	if (packer->n == packer->cap) {
-		size_t cap = packer->cap ? packer->cap * 2 : 64;
-		struct packer_tick *tick = reallocarray(packer->tick, cap, sizeof(*tick));
+	struct packer_tick *tick = array_push(&packer->tick, &packer->n, &packer->cap);
 
-		if (!tick)
-			return -ENOMEM;
-		packer->tick = tick;
-		packer->cap = cap;
-	}
-	packer->tick[packer->n++] = (struct packer_tick) { packer->bytes.len, len, second };
+	if (!tick)
+		return -ENOMEM;
+	*tick = (struct packer_tick) { packer->bytes.len, len, second };
 	buf_put(&packer->bytes, bytes, len);
 	return buf_error(&packer->bytes);
 }

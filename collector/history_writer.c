@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The database of the writer, and what lives. */
 #include "collector/history_writer.h"
+#include "schema/base/array.h"
 #include "schema/base/num.h"
 #include "schema/history.h"
 
@@ -195,16 +196,10 @@ static int touch(struct writer *writer, uint32_t place)
 
 	if (live->touched)
 		return 0;
-	if (writer->n_touched == writer->touched_cap) {
-		size_t cap = writer->touched_cap ? writer->touched_cap * 2 : 256;
-		struct writer_touched *touched = reallocarray(writer->touched, cap, sizeof(*touched));
-
-		if (!touched)
-			return -ENOMEM;
-		writer->touched = touched;
-		writer->touched_cap = cap;
-	}
-	struct writer_touched *touched = &writer->touched[writer->n_touched++];
+	struct writer_touched *touched =
+		array_push(&writer->touched, &writer->n_touched, &writer->touched_cap);
+	if (!touched)
+		return -ENOMEM;
 	*touched = (struct writer_touched) { .place = place, .present = live->present };
 	memcpy(touched->value, live->value, sizeof(touched->value));
 	live->touched = true;
@@ -221,26 +216,15 @@ static void untouch(struct writer *writer, uint32_t place)
 	}
 }
 
-static bool ended_grow(struct writer *writer)
-{
-	size_t cap = writer->ended_cap ? writer->ended_cap * 2 : 256;
-	struct writer_ended *ended =
-		cap > ENDED_MAX ? NULL : reallocarray(writer->ended, cap, sizeof(*ended));
-
-	if (!ended)
-		return false;
-	writer->ended = ended;
-	writer->ended_cap = cap;
-	return true;
-}
-
 static void end(struct writer *writer, uint32_t place, int64_t end_s)
 {
 	const struct live *live = &writer->live.live[place];
+	struct writer_ended *ended =
+		writer->n_ended == ENDED_MAX
+			? NULL
+			: array_push(&writer->ended, &writer->n_ended, &writer->ended_cap);
 
-	if (writer->n_ended < writer->ended_cap || ended_grow(writer)) {
-		struct writer_ended *ended = &writer->ended[writer->n_ended++];
-
+	if (ended) {
 		*ended = (struct writer_ended) {
 			.subject = live->subject,
 			.start_s = live->start_s,

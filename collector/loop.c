@@ -33,6 +33,7 @@ enum {
 	DYING_MAX = 1024,
 	DYING_POLL_MS = 10,
 };
+static const int64_t TRIM_NS = INT64_C(60000000000);
 static const int64_t DYING_PATIENCE_NS = 1000000000; /* then the sweep finds the end of a zombie */
 
 struct dying {
@@ -57,14 +58,14 @@ struct loop {
 	struct history_events events; /* since the last tick */
 	uint64_t next_event;          /* the first that is not among them yet */
 	struct board_health health;
-	uint64_t lost_before;                     /* what predecessors lost */
-	uint64_t recorded_before, refused_before; /* the same of regions */
-	uint64_t lost;                            /* ticks that came too late, overruns of the connector */
-	bool overrun;                             /* since the last tick */
+	uint64_t lost_before; /* what predecessors lost */
+	uint64_t lost;        /* ticks that came too late, overruns of the connector */
+	bool overrun;         /* since the last tick */
 	bool stop;
 	struct dying dying[DYING_MAX];
 	size_t n_dying;
 	int64_t dying_ns; /* last looked at */
+	int64_t trimmed_ns;
 };
 
 /* What another thread has to say. */
@@ -156,14 +157,11 @@ static void note_changed(void *ctx, enum note id, const struct note_text *note)
 	news_push(loop->board, NEWS_CONFIG, 0, text);
 }
 
-static void say_regions(struct loop *loop)
+static enum board_sweep sweep_in_use(const struct sampler *sampler)
 {
-	struct regions_stat stat;
-
-	regions_read_stat(loop->regions, &stat);
-	loop->health.recorded = stat.live;
-	loop->health.recorded_total = loop->recorded_before + stat.found_total;
-	loop->health.recorded_refused_total = loop->refused_before + stat.refused_total;
+	if (!sampler->tasks)
+		return BOARD_SWEEP_PORTABLE;
+	return sampler->tasks_way == TASKS_WALK ? BOARD_SWEEP_BPF : BOARD_SWEEP_BPF_ITERATOR;
 }
 
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
@@ -183,9 +181,9 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->history_state = status.state;
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
-	health->sweep = loop->sampler.tasks ? BOARD_SWEEP_BPF : BOARD_SWEEP_PORTABLE;
+	health->sweep = sweep_in_use(&loop->sampler);
 	if (loop->regions)
-		say_regions(loop);
+		regions_say(loop->regions, health);
 	board_write_health(loop->board, health);
 }
 
@@ -211,8 +209,8 @@ static void tick(struct loop *loop)
 	sampler_tick(&loop->sampler);
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
 	if (loop->sampler.tasks_error < 0)
-		log_warning("the BPF sweep failed (%s): sweeps are portable from now on",
-			err_name(-loop->sampler.tasks_error));
+		log_warning("the BPF sweep failed (%s): sweeps are %s from now on",
+			err_name(-loop->sampler.tasks_error), board_sweep_name[sweep_in_use(&loop->sampler)]);
 	loop->sampler.tasks_error = 0;
 	if (loop->regions)
 		regions_tick(loop->regions);
@@ -226,6 +224,10 @@ static void tick(struct loop *loop)
 		recorder_put(loop->recorder, history);
 	else
 		history_tick_free(history);
+	if (begin_ns - loop->trimmed_ns >= TRIM_NS) {
+		board_trim(loop->board);
+		loop->trimmed_ns = begin_ns;
+	}
 	say_health(loop, begin_ns, sweep_ns);
 }
 
@@ -374,9 +376,12 @@ static void start_tasks(struct loop *loop)
 
 	if (wanted == BOARD_SWEEP_PORTABLE || !loop->options->root->real)
 		return;
-	if (sampler_start_tasks(&loop->sampler, &err) < 0)
-		log_line(wanted == BOARD_SWEEP_BPF ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	enum tasks_way best = wanted == BOARD_SWEEP_BPF_ITERATOR ? TASKS_ITERATOR : TASKS_WALK;
+	if (sampler_start_tasks(&loop->sampler, best, &err) < 0)
+		log_line(wanted < 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 			"no BPF sweep: %s; sweeps are portable", err.reason);
+	else if (loop->sampler.tasks_way != best)
+		log_info("sweeps are by BPF, with the iterator: %s", err.reason);
 	else
 		log_info("sweeps are by BPF");
 }
@@ -404,6 +409,7 @@ static int start_regions(struct loop *loop)
 		.root = options->root,
 		.sampler = &loop->sampler,
 		.board = loop->board,
+		.predecessor = &loop->health,
 		.offers_fd = options->offers_fd,
 		.holder_fd = options->holder_fd,
 	};
@@ -438,8 +444,6 @@ static int start(struct loop *loop)
 
 	board_take_over(loop->board, &loop->health);
 	loop->lost_before = loop->health.dropped;
-	loop->recorded_before = loop->health.recorded_total;
-	loop->refused_before = loop->health.recorded_refused_total;
 	/* The predecessor's timer ended with it: ours is to be set even where the interval is the same. */
 	loop->health.interval_ms = 0;
 	/* Subscribed before the first listing: nothing falls between the two. */

@@ -76,7 +76,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 		{ "freshness-ms", 0, 0, G_OPTION_ARG_INT, &options->freshness_ms,
 			"No number is older than this, for this run", "N" },
 		{ "sweep", 0, 0, G_OPTION_ARG_STRING, &options->sweep,
-			"How processes are asked (bpf where it works)", "portable|bpf" },
+			"How processes are asked (bpf where it works)", "portable|bpf|bpf-iterator" },
 		{ "server-uid", 0, 0, G_OPTION_ARG_INT, &options->server_uid,
 			"The user whose requests are believed", "N" },
 		{ "log-level", 0, 0, G_OPTION_ARG_INT, &options->log_level,
@@ -107,7 +107,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 		 options->server_uid < 0)
 		wrong = "--log-level or --server-uid is out of range";
 	else if (options->sweep && find_sweep(options->sweep) < 0)
-		wrong = "--sweep is portable or bpf";
+		wrong = "--sweep is portable, bpf or bpf-iterator";
 	if (wrong)
 		fprintf(stderr, "memfs-collector: %s\n", wrong);
 	g_clear_error(&error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/remains.h"
+#include "schema/base/array.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -47,30 +48,19 @@ bool remains_are_brief(const struct remains *remains)
 	       (well && remains->end_ns - remains->last.start_ns < REMAINS_BRIEF_S * INT64_C(1000000000));
 }
 
-static bool grow(struct remains_batch *batch)
-{
-	size_t cap = batch->cap ? batch->cap * 2 : 64;
-	struct remains *grown = reallocarray(batch->remains, cap, sizeof(*grown));
-
-	if (!grown)
-		return false;
-	batch->remains = grown;
-	batch->cap = cap;
-	return true;
-}
-
 void remains_add(struct remains_batch *batch, const struct remains *remains)
 {
 	bool brief = remains_are_brief(remains);
+	bool full = batch->n == REMAINS_MAX || (brief && batch->n_brief == REMAINS_BRIEF_MAX);
+	struct remains *place = full ? NULL : array_push(&batch->remains, &batch->n, &batch->cap);
 
-	if (batch->n == REMAINS_MAX || (brief && batch->n_brief == REMAINS_BRIEF_MAX) ||
-		(batch->n == batch->cap && !grow(batch))) {
+	if (!place) {
 		batch->left_out++;
 		free(remains->args);
 		return;
 	}
 	batch->n_brief += brief;
-	batch->remains[batch->n++] = *remains;
+	*place = *remains;
 }
 
 void remains_move(struct remains_batch *to, struct remains_batch *from)

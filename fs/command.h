@@ -17,7 +17,6 @@ enum { EXIT_USAGE = 2 };
 
 #define COMMAND(name, arguments, doc) int command_##name(int argc, char **argv);
 #include "fs/commands.def"
-#undef COMMAND
 
 /* For completion in shells: says what the last of the words after `memfs` can become, as fs/complete.h has
  * it. */
@@ -34,6 +33,17 @@ int command_usage(const char *name);
 
 /* The commands in their order, those that are not for people among them; NULL behind the last. */
 const struct command *command_at(size_t i);
+
+/* An argument of a command, as its help has it. */
+struct command_argument {
+	const char *command, *name, *doc;
+};
+
+/* The argument of number i of a command; NULL behind the last. */
+const struct command_argument *command_argument_at(const struct command *command, size_t i);
+
+/* Says on standard output how the command is called, with its arguments; returns an exit status. */
+int command_help_of(const struct command *command);
 
 /* Says on standard output what there is, or the page memfs(1); returns an exit status. */
 int command_help(bool man);

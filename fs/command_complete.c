@@ -13,8 +13,11 @@ int command_complete(int argc, char **argv)
 
 	if (argc > 1) {
 		command = command_find(argv[0]);
-		if (command && command->doc)
+		if (command && command->doc) {
 			complete_argument(&out, command->arguments, argv[argc - 2], word);
+			if (*word == '-')
+				complete_offer(&out, "--help", word);
+		}
 	} else {
 		for (size_t i = 0; (command = command_at(i)); i++) {
 			if (command->doc)

@@ -9,6 +9,7 @@
 #include "fs/command.h"
 #include "fs/history_export.h"
 #include "fs/options.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/base/num.h"
@@ -158,16 +159,9 @@ static int on_subject(void *ctx, const struct store_subject *subject)
 
 	if (choosing->has_start && subject->start_s != (int64_t)choosing->start_s)
 		return 0;
-	if (export->n_subjects == choosing->cap) {
-		size_t cap = choosing->cap ? 2 * choosing->cap : 16;
-		struct export_subject *grown = reallocarray(export->subject, cap, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		export->subject = grown;
-		choosing->cap = cap;
-	}
-	struct export_subject *chosen = &export->subject[export->n_subjects++];
+	struct export_subject *chosen = array_push(&export->subject, &export->n_subjects, &choosing->cap);
+	if (!chosen)
+		return -ENOMEM;
 	*chosen = (struct export_subject) {
 		.id = subject->id, .pid = subject->pid, .start_s = subject->start_s
 	};

@@ -21,15 +21,20 @@ int keep_create(void)
 	return steal_fd(&fd);
 }
 
-int keep_map(int fd, uint64_t fingerprint, struct keep **ret_keep)
+bool keep_fits(int fd)
 {
 	struct stat st;
+
+	return !fstat(fd, &st) && st.st_size == sizeof(struct keep) &&
+	       (fcntl(fd, F_GET_SEALS) & SEALS) == SEALS;
+}
+
+int keep_map(int fd, uint64_t fingerprint, struct keep **ret_keep)
+{
 	struct keep *keep;
 	int outcome = 0;
 
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_size != sizeof(struct keep) || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS)
+	if (!keep_fits(fd))
 		return -EINVAL;
 	keep = mmap(NULL, sizeof(*keep), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (keep == MAP_FAILED)

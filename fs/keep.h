@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -83,6 +84,10 @@ struct keep {
 	uint64_t magic;
 	uint64_t fingerprint; /* of the tree: rows of another one mean something else */
 	struct keep_names names;
+	/* A bit a set: written to at some time. The others have no memory yet, and a look would give them
+	 * some. */
+	_Atomic uint64_t small_used[KEEP_SMALL_SETS / 64];
+	_Atomic uint64_t large_used[KEEP_LARGE_SETS / 64];
 	struct keep_small small[KEEP_SMALL_SETS][KEEP_WAYS];
 	struct keep_large large[KEEP_LARGE_SETS][KEEP_WAYS];
 	struct keep_open open[KEEP_OPENS];
@@ -95,6 +100,9 @@ struct keep {
 
 /* Makes the memfd, sized and sealed. Returns the descriptor or -errno. */
 int keep_create(void);
+
+/* Whether a descriptor is such a memfd of this version: another one's has another size. */
+bool keep_fits(int fd);
 
 /*
  * Maps it. One that was made for a tree with another fingerprint is emptied first: the caller then mounts

@@ -4,6 +4,7 @@
  *
  *   commands.def, command*.c, options.c   what people call, and what they can say with it
  *   manual.c, complete.c  the manual pages, and completion in shells: made of the same rows
+ *   settings_text.c       the settings as prose
  *   run_*.c               what `memfs run` makes for a command, looks at, and reports
  *   offers_socket.c       where programs offer what they record
  *   notify.c              the service manager that waits for the mount
@@ -45,6 +46,21 @@ static bool is_mount_helper(const char *path)
 	return !strcmp(slash ? slash + 1 : path, "mount.memfs");
 }
 
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+/* `-h` could be the value of an option elsewhere. */
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "--help"))
+			return true;
+	}
+	return argc && is_help(argv[0]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = argc >= 2 ? command_find(argv[1]) : NULL;
@@ -52,12 +68,14 @@ int main(int argc, char **argv)
 	open_standard_fds();
 	if (argc && is_mount_helper(argv[0]))
 		return command_mount_helper(argc, argv);
-	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+	if (argc >= 2 && is_help(argv[1]))
 		return command_help(argc >= 3 && !strcmp(argv[2], "--man"));
 	if (argc >= 2 && !strcmp(argv[1], "--version")) {
 		printf("memfs %s\n", MEMFS_VERSION);
 		return 0;
 	}
+	if (command && command->doc && asks_for_help(argc - 2, argv + 2))
+		return command_help_of(command);
 	if (command)
 		return command->run(argc - 2, argv + 2);
 	if (argc >= 2)

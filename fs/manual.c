@@ -3,6 +3,7 @@
 
 #include "fs/command.h"
 #include "fs/options.h"
+#include "fs/settings_text.h"
 
 #define DATE "2026-11-25" /* of the last change of what is written here by hand */
 
@@ -44,10 +45,26 @@ static void put_entry(struct buf *out, const char *tag, const char *more, const 
 	buf_putc(out, '\n');
 }
 
+/* A command, and indented below it its arguments. */
+static void put_command(struct buf *out, const struct command *command)
+{
+	const struct command_argument *argument;
+	CLEANUP_BUF struct buf usage = BUF_INIT;
+
+	buf_printf(&usage, " %s", command->arguments);
+	buf_putc(&usage, 0);
+	put_entry(out, command->name, usage.failed ? "" : usage.data, command->doc);
+	out->failed |= usage.failed;
+	buf_puts(out, ".RS\n");
+	for (size_t i = 0; (argument = command_argument_at(command, i)); i++)
+		put_entry(out, argument->name, "", argument->doc);
+	buf_puts(out, ".RE\n");
+}
+
 void manual_put_program(struct buf *out)
 {
 	const struct command *command;
-	CLEANUP_BUF struct buf usage = BUF_INIT;
+	CLEANUP_BUF struct buf doc = BUF_INIT;
 	struct option_info option;
 
 	buf_puts(out,
@@ -65,19 +82,19 @@ void manual_put_program(struct buf *out)
 		"As root the mount is for everyone; mounted by an ordinary user it is that user's alone.\n"
 		".SH COMMANDS\n");
 	for (size_t i = 0; (command = command_at(i)); i++) {
-		if (command->doc) {
-			buf_printf(&usage, " %s", command->arguments);
-			buf_putc(&usage, 0);
-			put_entry(out, command->name, usage.failed ? "" : usage.data, command->doc);
-			out->failed |= usage.failed;
-			buf_clear(&usage);
-		}
+		if (command->doc)
+			put_command(out, command);
 	}
-	put_entry(out, "--help", "", "what there is, on one screen");
+	put_entry(out, "--help", "", "what there is, on one screen; behind a command, how it is called");
 	put_entry(out, "--version", "", "the version");
 	buf_puts(out, ".SH OPTIONS OF MOUNT\nIn parentheses what they are if not given.\n");
-	for (size_t i = 0; options_describe(i, &option); i++)
-		put_entry(out, option.name, option.takes_value ? "=VALUE" : "", option.doc);
+	for (size_t i = 0; options_describe(i, &option); i++) {
+		options_put_doc(i, &doc);
+		buf_putc(&doc, 0);
+		put_entry(out, option.name, option.takes_value ? "=VALUE" : "", doc.failed ? "" : doc.data);
+		out->failed |= doc.failed;
+		buf_clear(&doc);
+	}
 	buf_puts(out,
 		".SH RECORDS OF A COMMAND\n"
 		".B memfs run\nbecomes the command, with\n.B libmemfs\\-preload.so\nin front of what is preloaded, and tells it by\n"
@@ -147,6 +164,20 @@ static void put_directory(struct buf *out, const struct tree *tree, uint16_t dir
 	}
 }
 
+static void put_settings(struct buf *out)
+{
+	buf_puts(out, ".SH SETTINGS\n" SETTINGS_INTRODUCTION "\n");
+	for (int i = 0; i < N_SETTINGS; i++) {
+		CLEANUP_BUF struct buf text = BUF_INIT;
+		buf_puts(&text, " (");
+		settings_put_range(i, &text);
+		buf_puts(&text, ")");
+		buf_putc(&text, 0);
+		put_entry(out, setting_rows[i].name, text.failed ? "" : text.data, setting_rows[i].doc);
+		out->failed |= text.failed;
+	}
+}
+
 void manual_put_tree(const struct tree *tree, struct buf *out)
 {
 	buf_puts(out,
@@ -172,6 +203,7 @@ void manual_put_tree(const struct tree *tree, struct buf *out)
 		if (tree->row[dir].node->class == NODE_DIR)
 			put_directory(out, tree, dir);
 	}
+	put_settings(out);
 	buf_puts(out, ".SH ERRORS\n"
 		      "They come from\n.BR read (2)\nand\n.BR write (2),\nnot from\n.BR open (2).\n"
 		      "The reason of your last refused write is in\n.IR why .\n"

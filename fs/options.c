@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "fs/own_dir.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/num.h"
+#include "schema/settings.h"
 
 enum kind { TEXT, DIRECTORY, NUMBER, FLAG };
 
@@ -22,33 +24,39 @@ static const struct option_row {
 	enum kind kind;
 	size_t offset;
 	unsigned min, max;
-	const char *doc;   /* NULL: between the supervisor and serve */
+	const char *doc;   /* NULL: between the supervisor and serve, or another name of an option */
 	const char *words; /* of a TEXT: all it may be, `word|word`; NULL: anything */
+	const struct setting_row *setting; /* of a NUMBER: what it fixes, with its range and default */
+	bool is_alias;                     /* another name of the row above with this offset */
 } rows[] = {
 	{ "node", TEXT, offsetof(struct options, node), 0, 0,
 		"name of this node in the mount (the host name)" },
 	{ "state", DIRECTORY, offsetof(struct options, state), 0, 0,
-		"directory of the history (/var/lib/memfs)" },
+		"directory of the history (/var/lib/memfs; of a user ~/.local/state/memfs)" },
 	{ "run", DIRECTORY, offsetof(struct options, run), 0, 0,
-		"directory of sockets and the live session (/run/memfs)" },
+		"directory of sockets and the live session (/run/memfs; of a user $XDG_RUNTIME_DIR/memfs)" },
 	{ "proc", DIRECTORY, offsetof(struct options, proc), 0, 0,
 		"directory that holds proc/ and sys/ (/)" },
 	{ "single", FLAG, offsetof(struct options, single), 0, 0,
 		"one FUSE session instead of two: slower, no links" },
-	{ "freshness_ms", NUMBER, offsetof(struct options, freshness_ms), 10, 60000,
-		"no number is older than this; fixes the setting (100)" },
-	{ "interval_ms", NUMBER, offsetof(struct options, interval_ms), 10, 3600000,
-		"time between two sweeps; fixes sample_interval_ms (1000)" },
+	{ "freshness_ms", NUMBER, offsetof(struct options, freshness_ms), 0, 0,
+		"no number is older than this", .setting = &setting_rows[SETTING_FRESHNESS_MS] },
+	{ "sample_interval_ms", NUMBER, offsetof(struct options, interval_ms), 0, 0,
+		"time between two sweeps, also called interval_ms",
+		.setting = &setting_rows[SETTING_SAMPLE_INTERVAL_MS] },
 	{ "log_level", NUMBER, offsetof(struct options, log_level), 0, 3,
 		"0 errors, 1 warnings, 2 information, 3 debugging (1)" },
 	{ "sweep", TEXT, offsetof(struct options, sweep), 0, 0,
-		"portable or bpf, how processes are asked (bpf where it works)", "portable|bpf" },
+		"portable, bpf or bpf-iterator, how processes are asked (bpf where it works)",
+		"portable|bpf|bpf-iterator" },
 	{ "dir", TEXT, offsetof(struct options, dir), 0, 0, NULL },
 	{ "host", TEXT, offsetof(struct options, host), 0, 0, NULL },
 	{ "owner_uid", NUMBER, offsetof(struct options, owner_uid), 0, UINT_MAX, NULL },
 	{ "owner_gid", NUMBER, offsetof(struct options, owner_gid), 0, UINT_MAX, NULL },
 	{ "id", TEXT, offsetof(struct options, id), 0, 0, NULL },
 	{ "source", TEXT, offsetof(struct options, source), 0, 0, NULL },
+	{ "interval_ms", NUMBER, offsetof(struct options, interval_ms), 0, 0, NULL,
+		.setting = &setting_rows[SETTING_SAMPLE_INTERVAL_MS], .is_alias = true },
 };
 enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
 
@@ -60,6 +68,16 @@ static bool is_text(const struct option_row *row)
 static void *member(const struct options *options, const struct option_row *row)
 {
 	return (char *)(uintptr_t)options + row->offset;
+}
+
+static uint64_t min_of(const struct option_row *row)
+{
+	return row->setting ? row->setting->min : row->min;
+}
+
+static uint64_t max_of(const struct option_row *row)
+{
+	return row->setting ? row->setting->max : row->max;
 }
 
 static bool is_word_of(const char *words, const char *value)
@@ -87,9 +105,9 @@ static int set_row(struct options *options, const struct option_row *row, const 
 	case NUMBER:
 		if (!value || !num_parse_whole(value, strlen(value), &number))
 			return err_set(err, EINVAL, "option %s takes a number", row->name);
-		if (number < row->min || number > row->max)
-			return err_set(
-				err, ERANGE, "option %s takes %u to %u", row->name, row->min, row->max);
+		if (number < min_of(row) || number > max_of(row))
+			return err_set(err, ERANGE, "option %s takes %" PRIu64 " to %" PRIu64, row->name,
+				min_of(row), max_of(row));
 		*(unsigned *)member(options, row) = (unsigned)number;
 		return 0;
 	case TEXT:
@@ -275,8 +293,8 @@ void options_put(const struct options *options, struct buf *out)
 		const void *value = member(options, &rows[i]);
 		bool set = is_text(&rows[i])      ? *(char *const *)value != NULL
 			   : rows[i].kind == FLAG ? *(const bool *)value
-						  : *(const unsigned *)value || !rows[i].min;
-		if (!set)
+						  : *(const unsigned *)value || !min_of(&rows[i]);
+		if (!set || rows[i].is_alias)
 			continue;
 		buf_puts(out, rows[i].name);
 		if (is_text(&rows[i]))
@@ -291,18 +309,39 @@ bool options_describe(size_t i, struct option_info *ret)
 {
 	if (i >= N_ROWS || !rows[i].doc) /* what is not for people stands behind */
 		return false;
-	*ret = (struct option_info) { rows[i].name, rows[i].doc, rows[i].kind != FLAG,
-		rows[i].kind == DIRECTORY };
+	*ret = (struct option_info) { rows[i].name, rows[i].kind != FLAG, rows[i].kind == DIRECTORY };
 	return true;
+}
+
+void options_put_doc(size_t i, struct buf *out)
+{
+	const struct setting_row *setting = rows[i].setting;
+
+	buf_puts(out, rows[i].doc);
+	if (setting)
+		buf_printf(out, "; %" PRIu64 " to %" PRIu64 " (the setting %s, %" PRIu64 ")", setting->min,
+			setting->max, setting->name, setting->initial);
 }
 
 void options_help(struct buf *out)
 {
-	for (size_t i = 0; i < N_ROWS; i++) {
-		if (rows[i].doc)
-			buf_printf(out, "  %s%-*s %s\n", rows[i].name, 14 - (int)strlen(rows[i].name),
-				rows[i].kind == FLAG ? "" : "=", rows[i].doc);
+	struct option_info option;
+
+	for (size_t i = 0; options_describe(i, &option); i++) {
+		buf_printf(out, "  %s%-*s ", option.name, 19 - (int)strlen(option.name),
+			option.takes_value ? "=" : "");
+		options_put_doc(i, out);
+		buf_putc(out, '\n');
 	}
+}
+
+const char *options_fixing(enum setting setting)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (rows[i].setting == &setting_rows[setting])
+			return rows[i].name;
+	}
+	return NULL;
 }
 
 void options_deinit(struct options *options)

@@ -7,6 +7,7 @@
 
 #include "schema/base/buf.h"
 #include "schema/base/err.h"
+#include "schema/settings.h"
 
 struct options {
 	char *dir;    /* mount point, absolute */
@@ -50,14 +51,20 @@ bool options_has(const char *name, size_t len);
 
 /* What people can give, for help, manual and completion. */
 struct option_info {
-	const char *name, *doc;
+	const char *name;
 	bool takes_value, is_directory;
 };
 
 /* The option of number i; false behind the last. */
 bool options_describe(size_t i, struct option_info *ret);
 
+/* What the option of number i is for: its range, its default, the setting that it fixes. */
+void options_put_doc(size_t i, struct buf *out);
+
 /* The names with a line each, for --help. */
 void options_help(struct buf *out);
+
+/* The option that fixes the setting for a mount; NULL where none does. */
+const char *options_fixing(enum setting setting);
 
 void options_deinit(struct options *options);

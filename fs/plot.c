@@ -9,6 +9,7 @@
 #include "fs/plot_scale.h"
 #include "fs/plot_text.h"
 #include "fs/plot_time.h"
+#include "schema/base/array.h"
 
 /* Pixels. Printed as wide as a page of A4 the smallest letters have seven points. */
 enum {
@@ -95,15 +96,11 @@ struct figure {
 
 int plot_series_add(struct plot_series *series, int64_t time_s, uint64_t value, uint64_t peak)
 {
-	if (series->n == series->cap) {
-		size_t cap = series->cap ? 2 * series->cap : 64;
-		struct plot_point *point = reallocarray(series->point, cap, sizeof(*point));
-		if (!point)
-			return -ENOMEM;
-		series->point = point;
-		series->cap = cap;
-	}
-	series->point[series->n++] = (struct plot_point) { time_s, value, peak };
+	struct plot_point *point = array_push(&series->point, &series->n, &series->cap);
+
+	if (!point)
+		return -ENOMEM;
+	*point = (struct plot_point) { time_s, value, peak };
 	return 0;
 }
 

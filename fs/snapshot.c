@@ -34,41 +34,68 @@ static uint64_t scatter(uint64_t id)
 	return (id ^ id >> 32) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
 }
 
-static struct keep_snapshot *small_way(struct keep *keep, uint64_t id, unsigned way)
+/* Where the renderings of one size are: sets of KEEP_WAYS. */
+struct shelf {
+	_Atomic uint64_t *used;
+	char *slots;
+	size_t n_sets, slot_bytes, bytes; /* bytes: of a rendering */
+};
+
+static struct shelf small_shelf(struct keep *keep)
 {
-	return (struct keep_snapshot *)(void *)&keep->small[scatter(id) % KEEP_SMALL_SETS][way];
+	return (struct shelf) { keep->small_used, (char *)keep->small, KEEP_SMALL_SETS,
+		sizeof(struct keep_small), KEEP_SMALL_BYTES };
 }
 
-static struct keep_snapshot *large_way(struct keep *keep, uint64_t id, unsigned way)
+static struct shelf large_shelf(struct keep *keep)
 {
-	return (struct keep_snapshot *)(void *)&keep->large[scatter(id) % KEEP_LARGE_SETS][way];
+	return (struct shelf) { keep->large_used, (char *)keep->large, KEEP_LARGE_SETS,
+		sizeof(struct keep_large), KEEP_LARGE_BYTES };
+}
+
+static struct keep_snapshot *slot_at(const struct shelf *shelf, size_t set, unsigned way)
+{
+	return (struct keep_snapshot *)(void *)(shelf->slots + (set * KEEP_WAYS + way) * shelf->slot_bytes);
+}
+
+static bool is_used(const struct shelf *shelf, size_t set)
+{
+	return shelf->used[set / 64] >> set % 64 & 1;
 }
 
 /* A kept length is checked where it is used: a predecessor wrote it. */
-static struct keep_snapshot *find(struct snapshots *snapshots, uint64_t id)
+static struct keep_snapshot *find_on(const struct shelf *shelf, uint64_t id)
 {
-	for (unsigned way = 0; way < KEEP_WAYS; way++) {
-		struct keep_snapshot *slot = small_way(snapshots->keep, id, way);
-		if (slot->id == id && slot->len <= KEEP_SMALL_BYTES)
-			return slot;
-	}
-	for (unsigned way = 0; way < KEEP_WAYS; way++) {
-		struct keep_snapshot *slot = large_way(snapshots->keep, id, way);
-		if (slot->id == id && slot->len <= KEEP_LARGE_BYTES)
+	size_t set = scatter(id) % shelf->n_sets;
+
+	for (unsigned way = 0; is_used(shelf, set) && way < KEEP_WAYS; way++) {
+		struct keep_snapshot *slot = slot_at(shelf, set, way);
+		if (slot->id == id && slot->len <= shelf->bytes)
 			return slot;
 	}
 	return NULL;
 }
 
+static struct keep_snapshot *find(struct snapshots *snapshots, uint64_t id)
+{
+	const struct shelf small = small_shelf(snapshots->keep), large = large_shelf(snapshots->keep);
+	struct keep_snapshot *slot = find_on(&small, id);
+
+	return slot ? slot : find_on(&large, id);
+}
+
 /* The slot for a rendering of that length: its own, an empty one, or that of the oldest in the set. */
 static struct keep_snapshot *claim(struct snapshots *snapshots, uint64_t id, size_t len)
 {
-	bool small = len <= KEEP_SMALL_BYTES;
+	const struct shelf shelf =
+		len <= KEEP_SMALL_BYTES ? small_shelf(snapshots->keep) : large_shelf(snapshots->keep);
+	size_t set = scatter(id) % shelf.n_sets;
 	struct keep_snapshot *best = NULL;
 
+	/* Before the slot is: what the next serve finds unused is not looked at. */
+	shelf.used[set / 64] |= UINT64_C(1) << set % 64;
 	for (unsigned way = 0; way < KEEP_WAYS; way++) {
-		struct keep_snapshot *slot =
-			small ? small_way(snapshots->keep, id, way) : large_way(snapshots->keep, id, way);
+		struct keep_snapshot *slot = slot_at(&shelf, set, way);
 		if (slot->id == id)
 			return slot;
 		if (!best || (best->id && (!slot->id || slot->mtime_ns < best->mtime_ns)))
@@ -130,6 +157,13 @@ static void inherit(struct snapshots *snapshots, struct keep_snapshot *slot)
 	snapshots->inherited[snapshots->n_inherited++] = slot->id;
 }
 
+static void inherit_from(struct snapshots *snapshots, struct shelf shelf)
+{
+	for (size_t set = 0; set < shelf.n_sets; set++)
+		for (unsigned way = 0; is_used(&shelf, set) && way < KEEP_WAYS; way++)
+			inherit(snapshots, slot_at(&shelf, set, way));
+}
+
 int snapshots_new(struct keep *keep, const struct tree *tree, struct view *view, struct snapshots **ret)
 {
 	struct snapshots *snapshots = calloc(1, sizeof(*snapshots));
@@ -140,12 +174,8 @@ int snapshots_new(struct keep *keep, const struct tree *tree, struct view *view,
 	snapshots->tree = tree;
 	snapshots->view = view;
 	pthread_mutex_init(&snapshots->lock, NULL);
-	for (size_t i = 0; i < KEEP_SMALL_SETS * KEEP_WAYS; i++)
-		inherit(snapshots,
-			(struct keep_snapshot *)(void *)&keep->small[i / KEEP_WAYS][i % KEEP_WAYS]);
-	for (size_t i = 0; i < KEEP_LARGE_SETS * KEEP_WAYS; i++)
-		inherit(snapshots,
-			(struct keep_snapshot *)(void *)&keep->large[i / KEEP_WAYS][i % KEEP_WAYS]);
+	inherit_from(snapshots, small_shelf(keep));
+	inherit_from(snapshots, large_shelf(keep));
 	*ret = snapshots;
 	return 0;
 }

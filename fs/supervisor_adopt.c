@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "fs/fuse.h"
+#include "fs/keep.h"
 #include "fs/serve.h"
 #include "fs/supervisor.h"
 #include "schema/base/cleanup.h"
@@ -332,7 +333,7 @@ static void adopt_mount(struct supervisor *supervisor, const struct lingering *s
 	if (supervisor->board_fd < 0)
 		supervisor->board_fd = writable_board(thread);
 	if (!is_fuse(supervisor->main_fd) || (!single && !is_fuse(supervisor->live_fd)) ||
-		supervisor->keep_fd < 0 || supervisor->init_fd < 0 || supervisor->board_fd < 0 ||
+		!keep_fits(supervisor->keep_fd) || supervisor->init_fd < 0 || supervisor->board_fd < 0 ||
 		!fuse_is_mounted(supervisor->options.dir)) {
 		close_fd(&supervisor->main_fd);
 		close_fd(&supervisor->live_fd);

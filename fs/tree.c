@@ -8,6 +8,7 @@
 #include "fs/names.h"
 #include "fs/twin.h"
 #include "fs/view.h"
+#include "schema/base/when.h"
 
 enum {
 	WIDE_SHIFT = 63, /* a name or a span, or both */
@@ -27,22 +28,20 @@ enum {
 #define PID_MASK BITS(22)
 #define KEY_MASK BITS(COOKIE_KEY_BITS)
 
-static const uint32_t unit_s[] = { 1, 60, 3600, 86400 };
+_Static_assert(N_WHEN_UNITS == 4, "two bits of an id");
 
 /* The largest unit that measures the span whole, with the count of it above the two bits of the unit. */
 static uint64_t span_pack(uint32_t span_s)
 {
-	unsigned unit = 3;
+	unsigned unit = when_largest_unit(span_s);
 
-	while (span_s % unit_s[unit])
-		unit--;
-	return (uint64_t)(span_s / unit_s[unit]) << 2 | unit;
+	return (uint64_t)(span_s / when_unit[unit].seconds) << 2 | unit;
 }
 
 /* 0 where it is more than a span can be. */
 static uint32_t span_unpack(uint64_t packed)
 {
-	uint64_t span_s = (packed >> 2) * unit_s[packed & 3];
+	uint64_t span_s = (packed >> 2) * when_unit[packed & 3].seconds;
 	return span_s <= UINT32_MAX ? (uint32_t)span_s : 0;
 }
 

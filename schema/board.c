@@ -8,6 +8,7 @@
 #include <linux/memfd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -84,7 +85,7 @@ int board_map(int fd, bool writable, struct board **ret_board)
 	if (head[0] != BOARD_MAGIC || head[1] != layout())
 		return -EPROTO;
 
-	struct board *board = malloc(sizeof(*board));
+	struct board *board = calloc(1, sizeof(*board));
 	if (!board)
 		return -ENOMEM;
 	board->memory = mmap(NULL, sizeof(struct board_memory), writable ? PROT_READ | PROT_WRITE : PROT_READ,
@@ -137,6 +138,8 @@ void board_take_over(struct board *board, struct board_health *ret_health)
 	for (int i = 0; i < N_NOTES; i++)
 		forget_torn(&memory->note_number[i]);
 
+	/* What ended under a predecessor may have its memory still. */
+	memset(board->cleared, 0xff, sizeof(board->cleared));
 	for (uint32_t pid = board_next_pid(board, 0); pid; pid = board_next_pid(board, pid + 1))
 		if (atomic_load_explicit(&memory->slot[pid].number, memory_order_relaxed) & 1)
 			board_clear_process(board, pid);
@@ -147,6 +150,12 @@ void board_write_process(struct board *board, const struct board_process *proces
 	if (process->pid == 0 || process->pid >= BOARD_PIDS)
 		return;
 	struct board_slot *slot = &board->memory->slot[process->pid];
+	/* Trimmed meanwhile: a reader who is still at the pid's last process must not find its number again.
+	 */
+	if (!atomic_load_explicit(&slot->number, memory_order_relaxed))
+		atomic_store_explicit(&slot->number,
+			2 * atomic_load_explicit(&board->memory->event_last, memory_order_relaxed),
+			memory_order_relaxed);
 	record_store(&slot->number, slot->word, process, sizeof(*process));
 
 	board_word *live = &board->memory->live[process->pid / 64];
@@ -154,22 +163,6 @@ void board_write_process(struct board *board, const struct board_process *proces
 	uint64_t had = atomic_load_explicit(live, memory_order_relaxed);
 	if (!(had & bit)) /* one writer: no read-modify-write needed */
 		atomic_store_explicit(live, had | bit, memory_order_release);
-}
-
-void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns)
-{
-	/* One word, and true of the values beside it: no odd number needed. */
-	if (pid < BOARD_PIDS)
-		atomic_store_explicit(
-			&board->memory->slot[pid].word[offsetof(struct board_process, sampled_ns) / 8],
-			(uint64_t)sampled_ns, memory_order_release);
-}
-
-void board_prefetch_process(const struct board *board, uint32_t pid)
-{
-	if (pid < BOARD_PIDS)
-		__builtin_prefetch(
-			&board->memory->slot[pid].word[offsetof(struct board_process, sampled_ns) / 8], 1);
 }
 
 void board_clear_process(struct board *board, uint32_t pid)
@@ -185,6 +178,7 @@ void board_clear_process(struct board *board, uint32_t pid)
 	uint64_t odd = board_write_begin(&slot->number);
 	atomic_store_explicit(&slot->word[0], 0, memory_order_release);
 	board_write_end(&slot->number, odd);
+	board->cleared[pid / 64 / 64] |= UINT64_C(1) << pid / 64 % 64;
 }
 
 void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup)

@@ -90,7 +90,7 @@ struct board_process {
 	char comm[BOARD_COMM];
 	uint64_t start_ticks;
 	int64_t start_ns;    /* epoch */
-	int64_t sampled_ns;  /* epoch: when values were read or found unchanged */
+	int64_t sampled_ns;  /* epoch: when what is here was found; since then nothing of it changed */
 	int64_t measured_ns; /* epoch: when pss, uss, dirty were measured; 0 never */
 	struct process_values values;
 	int64_t rate[N_PROCESS_RATES][N_WINDOWS];
@@ -132,7 +132,7 @@ struct board_health {
 	uint64_t recorded;      /* programs whose shadow regions are open and that run */
 	uint64_t recorded_total, recorded_refused_total; /* since the board was made */
 };
-enum board_sweep { BOARD_SWEEP_PORTABLE, BOARD_SWEEP_BPF, N_BOARD_SWEEPS };
+enum board_sweep { BOARD_SWEEP_PORTABLE, BOARD_SWEEP_BPF, BOARD_SWEEP_BPF_ITERATOR, N_BOARD_SWEEPS };
 extern const char *const board_sweep_name[N_BOARD_SWEEPS];
 enum board_history { BOARD_HISTORY_ABSENT, BOARD_HISTORY_OK, BOARD_HISTORY_FULL, BOARD_HISTORY_READ_ONLY };
 enum board_births { BOARD_BIRTHS_SWEEP, BOARD_BIRTHS_CONNECTOR };
@@ -167,11 +167,9 @@ void board_unmap(struct board *board);
  */
 void board_take_over(struct board *board, struct board_health *ret_health);
 void board_write_process(struct board *board, const struct board_process *process);
-/* A process on the board was found unchanged: only the time of its sample is new. One store. */
-void board_touch_process(struct board *board, uint32_t pid, int64_t sampled_ns);
-/* A hint that one of the two is about to be written. */
-void board_prefetch_process(const struct board *board, uint32_t pid);
 void board_clear_process(struct board *board, uint32_t pid);
+/* Gives back the memory of processes that were cleared since the last call. */
+void board_trim(struct board *board);
 /* Writes the slot of cgroup->id, whatever was in it; board_clear_cgroup empties it and keeps the id in sight.
  */
 void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup);

@@ -19,7 +19,7 @@
 typedef _Atomic uint64_t board_word;
 
 enum {
-	BOARD_VERSION = 3, /* of the meaning of the records; their sizes are checked beside it */
+	BOARD_VERSION = 4, /* of the meaning of the records; their sizes are checked beside it */
 	BOARD_PROCESS_WORDS = (sizeof(struct board_process) + 7) / 8,
 	BOARD_SYSTEM_WORDS = (sizeof(struct board_system) + 7) / 8,
 	BOARD_HEALTH_WORDS = (sizeof(struct board_health) + 7) / 8,
@@ -71,16 +71,17 @@ struct board_memory {
 	struct board_news_entry news[BOARD_NEWS];
 	board_word cgroup_slots; /* that were ever used */
 	struct board_cgroup_slot cgroup[BOARD_CGROUPS];
-	struct board_slot slot[BOARD_PIDS];
+	_Alignas(4096) struct board_slot slot[BOARD_PIDS];
 };
 
 struct board {
 	struct board_memory *memory;
+	uint64_t cleared[BOARD_BITMAP_WORDS /
+			 64]; /* of the writer: words of live with an end since the last trim */
 };
 
 _Static_assert((BOARD_RING & (BOARD_RING - 1)) == 0 && (BOARD_NEWS & (BOARD_NEWS - 1)) == 0,
 	"rings are powers of two");
-_Static_assert(offsetof(struct board_process, sampled_ns) % 8 == 0, "sampled_ns is a word of its own");
 _Static_assert(sizeof(struct board_slot) <= 384, "six cache lines a process");
 
 /* Writer: words[0..n) = the bytes of `from`, whose last word may be cut short. */

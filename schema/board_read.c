@@ -16,6 +16,7 @@
 const char *const board_sweep_name[N_BOARD_SWEEPS] = {
 	[BOARD_SWEEP_PORTABLE] = "portable",
 	[BOARD_SWEEP_BPF] = "bpf",
+	[BOARD_SWEEP_BPF_ITERATOR] = "bpf-iterator",
 };
 
 const char *const board_news_kind_name[N_NEWS_KINDS] = { "start", "exit", "growth", "leak", "tier", "advice",

@@ -5,6 +5,7 @@
  * restart or a clock that went back its row is older than the journal.
  */
 #include "schema/history.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/history_seconds.h"
 
@@ -50,18 +51,13 @@ static int on_unit(void *ctx, const struct store_unit *unit)
 {
 	struct units *units = ctx;
 
-	if (units->n == units->cap) {
-		size_t cap = units->cap ? 2 * units->cap : 64;
-		struct store_unit *grown = reallocarray(units->unit, cap, sizeof(*grown));
+	struct store_unit *put = array_push(&units->unit, &units->n, &units->cap);
 
-		if (!grown)
-			return -ENOMEM;
-		units->unit = grown;
-		units->cap = cap;
-	}
-	units->unit[units->n].unit = unit->unit;
-	units->unit[units->n].since = unit->since;
-	units->unit[units->n++].row.samples = unit->row.samples;
+	if (!put)
+		return -ENOMEM;
+	put->unit = unit->unit;
+	put->since = unit->since;
+	put->row.samples = unit->row.samples;
 	return 0;
 }
 

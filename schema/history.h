@@ -80,7 +80,8 @@ struct history_moment {
  */
 #define HISTORY_LAST INT64_MAX
 int history_at(struct store *store, int64_t time_s, struct history_moment *ret_moment);
-/* The same of one minute or hour that has a row; ABSENT where it has none. */
+/* The same of one minute or hour that has a row, within a snapshot or a transaction of the caller; ABSENT
+ * where it has none. */
 int history_at_unit(struct store *store, enum level level, int64_t unit, struct history_moment *ret_moment);
 void history_moment_deinit(struct history_moment *moment);
 

@@ -4,6 +4,7 @@
  * the node has, and who has a sample in it lived. Ticks of the journal are followed for all subjects at once.
  */
 #include "schema/history.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/pack.h"
 
@@ -24,58 +25,72 @@ struct collecting {
 	struct store *store;
 	struct history_moment *moment;
 	size_t cap;
-	int64_t subject; /* being looked up */
-	uint64_t present;
-	const uint64_t *value;
 	unsigned second; /* of the minute */
-	struct pack_minute minute;
 };
 
-static int on_subject(void *ctx, const struct store_subject *subject)
-{
-	struct collecting *collecting = ctx;
-	struct history_moment *moment = collecting->moment;
-
-	if (moment->n == collecting->cap) {
-		size_t cap = collecting->cap ? 2 * collecting->cap : 256;
-		struct history_process *grown = reallocarray(moment->process, cap, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		moment->process = grown;
-		collecting->cap = cap;
-	}
-	struct history_process *process = &moment->process[moment->n++];
-	*process = (struct history_process) {
-		.subject = subject->id,
-		.boot = subject->boot,
-		.pid = subject->pid,
-		.uid = subject->uid,
-		.start_ticks = subject->start_ticks,
-		.start_s = subject->start_s,
-		.present = collecting->present & ((UINT64_C(1) << N_PROCESS_COLUMNS) - 1),
-	};
-	snprintf(process->comm, sizeof(process->comm), "%s", subject->comm);
-	for (unsigned c = 0; c < N_PROCESS_COLUMNS; c++)
-		process->value[c] = process->present >> c & 1 ? collecting->value[c] : 0;
-	return 0;
-}
-
-/* A subject that lived, with its values. One without a row of its own (deleted since) is left out. */
+/* What is known of a subject that lived; processes come by subject. */
 static int put(struct collecting *collecting, int64_t subject, uint64_t present, const uint64_t *value)
 {
 	struct history_moment *moment = collecting->moment;
 
-	collecting->present = present;
-	collecting->value = value;
-	if (subject != HISTORY_NODE) {
-		int r = store_get_subject(collecting->store, subject, on_subject, collecting);
-		return r == STORE_ABSENT ? 0 : r;
+	if (subject == HISTORY_NODE) {
+		moment->present = present & ((UINT64_C(1) << N_SYSTEM_COLUMNS) - 1);
+		for (unsigned c = 0; c < N_SYSTEM_COLUMNS; c++)
+			moment->value[c] = moment->present >> c & 1 ? value[c] : 0;
+		return 0;
 	}
-	moment->present = present & ((UINT64_C(1) << N_SYSTEM_COLUMNS) - 1);
-	for (unsigned c = 0; c < N_SYSTEM_COLUMNS; c++)
-		moment->value[c] = moment->present >> c & 1 ? value[c] : 0;
+	struct history_process *process = array_push(&moment->process, &moment->n, &collecting->cap);
+	if (!process)
+		return -ENOMEM;
+	process->subject = subject;
+	process->present = present & ((UINT64_C(1) << N_PROCESS_COLUMNS) - 1);
+	for (unsigned c = 0; c < N_PROCESS_COLUMNS; c++)
+		process->value[c] = process->present >> c & 1 ? value[c] : 0;
 	return 0;
+}
+
+struct naming {
+	struct history_moment *moment;
+	size_t at, named;
+};
+
+static int on_subject(void *ctx, const struct store_subject *subject)
+{
+	struct naming *naming = ctx;
+	struct history_process *all = naming->moment->process, *process = &all[naming->named];
+
+	while (all[naming->at].subject != subject->id)
+		naming->at++;
+	if (naming->at != naming->named)
+		*process = all[naming->at];
+	naming->at++;
+	naming->named++;
+	process->boot = subject->boot;
+	process->pid = subject->pid;
+	process->uid = subject->uid;
+	process->start_ticks = subject->start_ticks;
+	process->start_s = subject->start_s;
+	snprintf(process->comm, sizeof(process->comm), "%s", subject->comm);
+	return 0;
+}
+
+/* Who they were. One without a row of its own (deleted since) is left out. */
+static int name_processes(struct collecting *collecting)
+{
+	struct history_moment *moment = collecting->moment;
+	struct naming naming = { .moment = moment };
+	CLEANUP_FREE int64_t *ids = moment->n ? calloc(moment->n, sizeof(*ids)) : NULL;
+	int r;
+
+	if (!moment->n)
+		return 0;
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < moment->n; i++)
+		ids[i] = moment->process[i].subject;
+	r = store_each_subject_of(collecting->store, ids, moment->n, on_subject, &naming);
+	moment->n = naming.named;
+	return r;
 }
 
 /* --- seconds --- */
@@ -96,12 +111,8 @@ static int on_second(void *ctx, const struct history_point *point)
 
 /* All subjects through the ticks of a minute. */
 struct following {
-	int64_t time_s;
 	struct pack_follow *follow; /* by subject */
 	size_t n, cap;
-	struct pack_follow *then; /* as they were at time_s */
-	size_t n_then;
-	bool found;
 };
 
 static struct pack_follow *follow_of(struct following *following, size_t *at, int64_t subject)
@@ -110,31 +121,10 @@ static struct pack_follow *follow_of(struct following *following, size_t *at, in
 		++*at;
 	if (*at < following->n && following->follow[*at].subject == subject)
 		return &following->follow[*at];
-	if (following->n == following->cap) {
-		size_t cap = following->cap ? 2 * following->cap : 256;
-		struct pack_follow *grown = reallocarray(following->follow, cap, sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		following->follow = grown;
-		following->cap = cap;
-	}
-	struct pack_follow *place = following->follow + *at;
-	memmove(place + 1, place, (following->n++ - *at) * sizeof(*place));
-	*place = (struct pack_follow) { .subject = subject };
+	struct pack_follow *place = array_insert(&following->follow, &following->n, &following->cap, *at);
+	if (place)
+		*place = (struct pack_follow) { .subject = subject };
 	return place;
-}
-
-static int keep_then(struct following *following)
-{
-	free(following->then);
-	following->then = calloc(following->n + 1, sizeof(*following->then));
-	if (!following->then)
-		return -ENOMEM;
-	memcpy(following->then, following->follow, following->n * sizeof(*following->then));
-	following->n_then = following->n;
-	following->found = true;
-	return 0;
 }
 
 static int on_tick(void *ctx, int64_t seq, int64_t time_ns, const void *blob, size_t len)
@@ -157,65 +147,58 @@ static int on_tick(void *ctx, int64_t seq, int64_t time_ns, const void *blob, si
 		if (!pack_follow_apply(follow, &change))
 			return STORE_DAMAGED;
 	}
-	if (step == PACK_BAD)
-		return STORE_DAMAGED;
-	return level_unit(LEVEL_SECONDS, time_ns / 1000000000) == following->time_s ? keep_then(following)
-										    : 0;
+	return step == PACK_BAD ? STORE_DAMAGED : 0;
 }
 
-static int on_minute(void *ctx, int64_t number, const void *blob, size_t len)
+/* As the journal has it after its last tick of that second. */
+static int at_tick(struct collecting *collecting, int64_t minute, int64_t last_seq)
 {
-	struct collecting *collecting = ctx;
-	struct pack_minute *minute = &collecting->minute;
-	uint64_t value[PACK_METRICS_MAX], present = 0;
+	struct following following = { 0 };
+	int r = store_each_journal(collecting->store, minute, minute, last_seq, on_tick, &following);
 
-	if (!pack_minute_decode(minute, blob, len))
-		return STORE_DAMAGED;
-	if (!(minute->seconds >> collecting->second & 1))
-		return 0;
-	for (unsigned m = 0; m < minute->n_metrics; m++) {
-		if (minute->present[m] >> collecting->second & 1) {
-			present |= UINT64_C(1) << m;
-			value[m] = minute->value[m][collecting->second];
-		}
+	for (size_t i = 0; !r && i < following.n; i++) {
+		const struct pack_follow *follow = &following.follow[i];
+
+		if (follow->alive)
+			r = put(collecting, follow->subject, follow->present, follow->value);
 	}
-	return put(collecting, collecting->subject, present, value);
+	free(following.follow);
+	return r;
 }
 
-static int on_packed(void *ctx, int64_t subject, int64_t minute)
+static int on_minute(void *ctx, int64_t subject, const void *blob, size_t len)
 {
 	struct collecting *collecting = ctx;
+	uint64_t value[PACK_METRICS_MAX], present;
 
-	collecting->subject = subject;
-	return store_each_minute(collecting->store, subject, minute, minute, on_minute, collecting);
+	switch (pack_minute_at(blob, len, collecting->second, &present, value)) {
+	case PACK_SAMPLE:
+		return put(collecting, subject, present, value);
+	case PACK_NONE:
+		return 0;
+	default:
+		return STORE_DAMAGED;
+	}
 }
 
 static int at_second(struct collecting *collecting, int64_t time_s)
 {
-	struct following following = { .time_s = time_s };
-	int64_t minute = level_unit(LEVEL_MINUTES, time_s);
-	int r = store_each_journal(collecting->store, minute, minute, INT64_MAX, on_tick, &following);
+	int64_t minute = level_unit(LEVEL_MINUTES, time_s), seq;
+	int r = store_last_journal(collecting->store, time_s, &seq);
 
 	collecting->moment->level = LEVEL_SECONDS;
 	collecting->moment->time_s = time_s;
 	collecting->moment->samples = 1;
 	collecting->second = (unsigned)(time_s - minute * 60);
-	for (size_t i = 0; !r && i < following.n_then; i++) {
-		if (following.then[i].alive)
-			r = put(collecting, following.then[i].subject, following.then[i].present,
-				following.then[i].value);
-	}
 	/* A tick names all who lived: what is packed of its second says nothing new. */
-	if (!r && !following.found)
-		r = store_each_level_subject(
-			collecting->store, LEVEL_SECONDS, minute, minute, on_packed, collecting);
-	free(following.follow);
-	free(following.then);
-	return r;
+	if (!r)
+		return at_tick(collecting, minute, seq);
+	return r == STORE_ABSENT ? store_each_of_minute(collecting->store, minute, on_minute, collecting) : r;
 }
 
 /* --- minutes and hours --- */
 
+/* Whose row is to be read. */
 struct listed {
 	int64_t subject, unit;
 };
@@ -224,30 +207,85 @@ struct list {
 	size_t n, cap;
 };
 
-static int on_listed(void *ctx, int64_t subject, int64_t unit)
+/* Each subject's last row since the rows that name every process. */
+struct listing {
+	struct list last, unit,
+		spare; /* each by subject: of the units before, of this one, and room to merge */
+};
+
+static bool list_put(struct list *list, const struct listed *listed)
 {
-	struct list *list = ctx;
+	struct listed *place = array_push(&list->listed, &list->n, &list->cap);
 
-	if (list->n == list->cap) {
-		size_t cap = list->cap ? 2 * list->cap : 1024;
-		struct listed *grown = reallocarray(list->listed, cap, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		list->listed = grown;
-		list->cap = cap;
-	}
-	list->listed[list->n++] = (struct listed) { subject, unit };
-	return 0;
+	if (place)
+		*place = *listed;
+	return place;
 }
 
-static int by_subject(const void *a, const void *b)
+/* What is listed of a unit takes the place of what was before. */
+static int merge(struct listing *listing)
 {
-	const struct listed *x = a, *y = b;
+	const struct list *last = &listing->last, *unit = &listing->unit;
+	struct list merged = listing->spare;
+	bool fine = true;
 
-	if (x->subject != y->subject)
-		return x->subject < y->subject ? -1 : 1;
-	return (x->unit > y->unit) - (x->unit < y->unit);
+	merged.n = 0;
+	for (size_t i = 0, k = 0; fine && (i < last->n || k < unit->n);) {
+		const struct listed *old = i < last->n ? &last->listed[i] : NULL;
+		const struct listed *new = k < unit->n ? &unit->listed[k] : NULL;
+
+		if (old && new && old->subject == new->subject)
+			i++;
+		if (new && (!old || new->subject <= old->subject))
+			fine = list_put(&merged, &unit->listed[k++]);
+		else
+			fine = list_put(&merged, &last->listed[i++]);
+	}
+	listing->spare = listing->last;
+	listing->last = merged;
+	listing->unit.n = 0;
+	return fine ? 0 : -ENOMEM;
+}
+
+static int on_listed(void *ctx, int64_t subject, int64_t unit)
+{
+	struct listing *listing = ctx;
+	struct listed listed = { subject, unit };
+	int r = 0;
+
+	if (listing->unit.n && listing->unit.listed->unit != unit)
+		r = merge(listing);
+	if (!r && !list_put(&listing->unit, &listed))
+		r = -ENOMEM;
+	return r;
+}
+
+struct putting {
+	struct collecting *collecting;
+	int64_t subject, unit; /* unit: that is asked for */
+};
+
+static int on_row(void *ctx, const struct store_unit *unit)
+{
+	const struct putting *putting = ctx;
+
+	if (!unit->row.samples || (unit->row.ended && unit->unit < putting->unit))
+		return 0;
+	return put(putting->collecting, putting->subject, unit->row.present, unit->row.value);
+}
+
+static int put_listed(struct collecting *collecting, enum level level, int64_t unit, const struct list *list)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < list->n; i++) {
+		const struct listed *listed = &list->listed[i];
+		struct putting putting = { collecting, listed->subject, unit };
+
+		r = store_each_level(collecting->store, level, listed->subject, listed->unit, listed->unit,
+			on_row, &putting);
+	}
+	return r;
 }
 
 struct unit_row {
@@ -255,7 +293,7 @@ struct unit_row {
 	bool found;
 };
 
-static int on_row(void *ctx, const struct store_unit *unit)
+static int on_node_row(void *ctx, const struct store_unit *unit)
 {
 	struct unit_row *row = ctx;
 
@@ -264,33 +302,12 @@ static int on_row(void *ctx, const struct store_unit *unit)
 	return 0;
 }
 
-/* Each subject's last row since the rows that name every process. */
-static int put_listed(struct collecting *collecting, enum level level, int64_t unit, struct list *list)
-{
-	int r = 0;
-
-	qsort(list->listed, list->n, sizeof(*list->listed), by_subject);
-	for (size_t i = 0; !r && i < list->n; i++) {
-		const struct listed *listed = &list->listed[i];
-		struct unit_row row = { .found = false };
-
-		if (i + 1 < list->n && listed[1].subject == listed->subject)
-			continue;
-		r = store_each_level(
-			collecting->store, level, listed->subject, listed->unit, listed->unit, on_row, &row);
-		if (r || !row.found || !row.unit.row.samples || (row.unit.row.ended && row.unit.unit < unit))
-			continue;
-		r = put(collecting, listed->subject, row.unit.row.present, row.unit.row.value);
-	}
-	return r;
-}
-
 /* ABSENT where the node has no row of that unit. */
 static int at_unit(struct collecting *collecting, enum level level, int64_t unit)
 {
 	struct unit_row node = { .found = false };
-	struct list list = { 0 };
-	int r = store_each_level(collecting->store, level, HISTORY_NODE, unit, unit, on_row, &node);
+	struct listing listing = { 0 };
+	int r = store_each_level(collecting->store, level, HISTORY_NODE, unit, unit, on_node_row, &node);
 
 	if (r || !node.found)
 		return r ? r : STORE_ABSENT;
@@ -300,10 +317,14 @@ static int at_unit(struct collecting *collecting, enum level level, int64_t unit
 	r = put(collecting, HISTORY_NODE, node.unit.row.present, node.unit.row.value);
 	if (!r)
 		r = store_each_level_subject(
-			collecting->store, level, node.unit.since, unit, on_listed, &list);
+			collecting->store, level, node.unit.since, unit, on_listed, &listing);
 	if (!r)
-		r = put_listed(collecting, level, unit, &list);
-	free(list.listed);
+		r = merge(&listing);
+	if (!r)
+		r = put_listed(collecting, level, unit, &listing.last);
+	free(listing.last.listed);
+	free(listing.unit.listed);
+	free(listing.spare.listed);
 	return r;
 }
 
@@ -377,8 +398,12 @@ static int by_pid(const void *a, const void *b)
 }
 
 /* Hands out what was collected, or frees it. */
-static int finish(struct history_moment *moment, int r, struct history_moment *ret_moment)
+static int finish(struct collecting *collecting, int r, struct history_moment *ret_moment)
 {
+	struct history_moment *moment = collecting->moment;
+
+	if (!r)
+		r = name_processes(collecting);
 	if (r) {
 		history_moment_deinit(moment);
 		return r;
@@ -397,9 +422,9 @@ int history_at(struct store *store, int64_t time_s, struct history_moment *ret_m
 
 	if (r)
 		return r;
-	r = at(&collecting, time_s);
+	r = finish(&collecting, at(&collecting, time_s), ret_moment);
 	store_snapshot_end(store);
-	return finish(&moment, r, ret_moment);
+	return r;
 }
 
 int history_at_unit(struct store *store, enum level level, int64_t unit, struct history_moment *ret_moment)
@@ -407,5 +432,5 @@ int history_at_unit(struct store *store, enum level level, int64_t unit, struct 
 	struct history_moment moment = { 0 };
 	struct collecting collecting = { .store = store, .moment = &moment };
 
-	return finish(&moment, at_unit(&collecting, level, unit), ret_moment);
+	return finish(&collecting, at_unit(&collecting, level, unit), ret_moment);
 }

@@ -4,6 +4,7 @@
  * taken: after a restart or a jump of the clock within a minute they are the newer ones.
  */
 #include "schema/history_seconds.h"
+#include "schema/base/array.h"
 #include "schema/pack.h"
 
 #include <errno.h>
@@ -29,19 +30,6 @@ struct journal {
 	struct pack_follow follow;
 };
 
-/* Doubles what has grown to its end. */
-static bool grow(void **array, size_t *cap, size_t size)
-{
-	size_t wanted = *cap ? 2 * *cap : 64;
-	void *grown = reallocarray(*array, wanted, size);
-
-	if (!grown)
-		return false;
-	*array = grown;
-	*cap = wanted;
-	return true;
-}
-
 /* Ticks come nearly in order: the place is looked for from the end. */
 static int minute_put(struct history_seconds *seconds, int64_t minute)
 {
@@ -51,12 +39,10 @@ static int minute_put(struct history_seconds *seconds, int64_t minute)
 		at--;
 	if (at && seconds->minute[at - 1] == minute)
 		return 0;
-	if (seconds->n_minutes == seconds->minutes_cap &&
-		!grow((void **)&seconds->minute, &seconds->minutes_cap, sizeof(*seconds->minute)))
+	int64_t *put = array_insert(&seconds->minute, &seconds->n_minutes, &seconds->minutes_cap, at);
+	if (!put)
 		return -ENOMEM;
-	memmove(seconds->minute + at + 1, seconds->minute + at,
-		(seconds->n_minutes++ - at) * sizeof(*seconds->minute));
-	seconds->minute[at] = minute;
+	*put = minute;
 	return 0;
 }
 
@@ -66,19 +52,16 @@ static int sample_put(struct history_seconds *seconds, int64_t time_s, const str
 
 	while (at && seconds->sample[at - 1].time_s > time_s)
 		at--;
-	if (at && seconds->sample[at - 1].time_s == time_s) {
-		at--;
-	} else {
-		if (seconds->n == seconds->cap &&
-			!grow((void **)&seconds->sample, &seconds->cap, sizeof(*seconds->sample)))
-			return -ENOMEM;
-		memmove(seconds->sample + at + 1, seconds->sample + at,
-			(seconds->n++ - at) * sizeof(*seconds->sample));
-	}
-	seconds->sample[at].time_s = time_s;
+	struct history_sample *sample =
+		at && seconds->sample[at - 1].time_s == time_s
+			? &seconds->sample[at - 1]
+			: array_insert(&seconds->sample, &seconds->n, &seconds->cap, at);
+	if (!sample)
+		return -ENOMEM;
+	sample->time_s = time_s;
 	/* A later version may have more columns. */
-	seconds->sample[at].present = follow->present & ((UINT64_C(1) << COLUMNS_MAX) - 1);
-	memcpy(seconds->sample[at].value, follow->value, sizeof(seconds->sample[at].value));
+	sample->present = follow->present & ((UINT64_C(1) << COLUMNS_MAX) - 1);
+	memcpy(sample->value, follow->value, sizeof(sample->value));
 	return 0;
 }
 
@@ -124,7 +107,7 @@ struct walk {
 	int64_t from_s, to_s;
 	history_fn *fn;
 	void *ctx;
-	struct pack_minute minute;
+	struct pack_rows rows;
 };
 
 /* Hands out what the journal has before time_s. */
@@ -148,31 +131,23 @@ static int on_minute(void *ctx, int64_t number, const void *blob, size_t len)
 {
 	struct walk *walk = ctx;
 	struct history_seconds *seconds = walk->seconds;
-	struct pack_minute *minute = &walk->minute;
-	uint64_t value[PACK_METRICS_MAX], always;
+	struct pack_rows *rows = &walk->rows;
+	uint64_t left;
 	int r = 0;
 
-	if (!pack_minute_decode(minute, blob, len))
+	if (!pack_minute_rows(rows, blob, len))
 		return STORE_DAMAGED;
-	/* Columns that are known in every second need no question a second. */
-	always = 0;
-	for (unsigned m = 0; m < minute->n_metrics; m++)
-		always |= (uint64_t)(minute->present[m] == minute->seconds) << m;
-	for (uint64_t left = minute->seconds; !r && left; left &= left - 1) {
-		unsigned s = (unsigned)__builtin_ctzll(left);
-		int64_t time_s = number * 60 + s;
-		struct history_point point = { time_s, 1, always, value, value };
+	left = rows->seconds;
+	for (unsigned i = 0; !r && i < rows->n; i++, left &= left - 1) {
+		int64_t time_s = number * 60 + __builtin_ctzll(left);
+		const uint64_t *value = rows->value + (size_t)i * rows->n_metrics;
+		struct history_point point = { time_s, 1, rows->present[i], value, value };
 
 		if (time_s < walk->from_s || time_s > walk->to_s)
 			continue;
 		r = drain(walk, time_s);
-		if (r || (seconds->next < seconds->n && seconds->sample[seconds->next].time_s == time_s))
-			continue;
-		for (unsigned m = 0; m < minute->n_metrics; m++) {
-			point.present |= (minute->present[m] >> s & 1) << m;
-			value[m] = point.present >> m & 1 ? minute->value[m][s] : 0;
-		}
-		r = walk->fn(walk->ctx, &point);
+		if (!r && !(seconds->next < seconds->n && seconds->sample[seconds->next].time_s == time_s))
+			r = walk->fn(walk->ctx, &point);
 	}
 	return r;
 }
@@ -180,8 +155,16 @@ static int on_minute(void *ctx, int64_t number, const void *blob, size_t len)
 int history_seconds_each(
 	struct history_seconds *seconds, int64_t from_s, int64_t to_s, history_fn *fn, void *ctx)
 {
-	struct walk walk = { .seconds = seconds, .from_s = from_s, .to_s = to_s, .fn = fn, .ctx = ctx };
-	int r = store_each_minute(seconds->store, seconds->subject, level_unit(LEVEL_MINUTES, from_s),
+	struct walk
+		walk; /* not initialized as a whole: its rows are large, and written before they are read */
+	int r;
+
+	walk.seconds = seconds;
+	walk.from_s = from_s;
+	walk.to_s = to_s;
+	walk.fn = fn;
+	walk.ctx = ctx;
+	r = store_each_minute(seconds->store, seconds->subject, level_unit(LEVEL_MINUTES, from_s),
 		level_unit(LEVEL_MINUTES, to_s), on_minute, &walk);
 
 	if (!r)

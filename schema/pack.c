@@ -145,34 +145,15 @@ void pack_minute_encode(struct buf *out, const struct pack_minute *minute)
 	out->len += (size_t)((char *)at - room);
 }
 
-/* The differences of a column whose first value stands in its place already. */
-static bool column_get(const uint8_t **at, const uint8_t *end, uint64_t *value, uint64_t present)
-{
-	uint64_t before = value[__builtin_ctzll(present)], z, run;
+/* --- back --- */
 
-	if (*at == end || **at > 63)
-		return false;
-	unsigned shift = *(*at)++;
-	for (present &= present - 1; present; present &= present - 1) {
-		if (!varint_get(at, end, &z))
-			return false;
-		if (z == 0) {
-			if (!varint_get(at, end, &run))
-				return false;
-			for (; run; run--) {
-				value[__builtin_ctzll(present)] = before;
-				present &= present - 1;
-				if (!present)
-					return false;
-			}
-		}
-		before += unzigzag(z) << shift;
-		value[__builtin_ctzll(present)] = before;
-	}
-	return true;
-}
+struct columns {
+	const uint8_t *at, *end;
+	unsigned n_metrics;
+	uint64_t seconds, absent, partial, varying;
+};
 
-bool pack_minute_decode(struct pack_minute *ret, const void *bytes, size_t len)
+static bool columns_open(struct columns *columns, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes, *end = len ? at + len : at;
 	uint64_t n, not_seconds, absent, partial, varying, known;
@@ -184,30 +165,151 @@ bool pack_minute_decode(struct pack_minute *ret, const void *bytes, size_t len)
 	known = all_metrics((unsigned)n) & ~absent;
 	if (absent & ~all_metrics((unsigned)n) || (partial | varying) & ~known)
 		return false;
-	pack_minute_init(ret, (unsigned)n);
-	ret->seconds = all_seconds & ~not_seconds;
-	for (unsigned m = 0; m < n; m++) {
-		uint64_t missing = 0, first;
+	*columns = (struct columns) { at, end, (unsigned)n, all_seconds & ~not_seconds, absent, partial,
+		varying };
+	return true;
+}
 
-		if (absent >> m & 1)
-			continue;
-		if (partial >> m & 1 && (!varint_get(&at, end, &missing) || missing & ~ret->seconds))
+/* The differences of a column of n values, whose first stands in its place already. */
+static bool differences_get(struct columns *columns, uint64_t *value, unsigned n)
+{
+	const uint8_t *at = columns->at, *end = columns->end;
+	uint64_t before = value[0], z, run;
+
+	if (at == end || *at > 63)
+		return false;
+	unsigned shift = *at++;
+	for (unsigned i = 1; i < n; i++) {
+		if (!varint_get(&at, end, &z))
 			return false;
-		uint64_t present = ret->seconds & ~missing;
-		if (!present || !paged_get(&at, end, &first))
+		if (z == 0) {
+			if (!varint_get(&at, end, &run) || run >= n - i)
+				return false;
+			for (; run; run--)
+				value[i++] = before;
+		}
+		before += unzigzag(z) << shift;
+		value[i] = before;
+	}
+	columns->at = at;
+	return true;
+}
+
+/*
+ * The next column, m, which is not absent: the seconds that have a value, and the values one behind the
+ * other; of one that does not change the first alone.
+ */
+static inline bool column_next(
+	struct columns *columns, unsigned m, uint64_t *ret_present, uint64_t *ret_value)
+{
+	uint64_t missing = 0;
+
+	if (columns->partial >> m & 1 &&
+		(!varint_get(&columns->at, columns->end, &missing) || missing & ~columns->seconds))
+		return false;
+	*ret_present = columns->seconds & ~missing;
+	if (!*ret_present || !paged_get(&columns->at, columns->end, ret_value))
+		return false;
+	return !(columns->varying >> m & 1) ||
+	       differences_get(columns, ret_value, (unsigned)__builtin_popcountll(*ret_present));
+}
+
+bool pack_minute_decode(struct pack_minute *ret, const void *bytes, size_t len)
+{
+	uint64_t value[PACK_SECONDS];
+	struct columns columns;
+
+	if (!columns_open(&columns, bytes, len))
+		return false;
+	pack_minute_init(ret, columns.n_metrics);
+	ret->seconds = columns.seconds;
+	for (unsigned m = 0; m < columns.n_metrics; m++) {
+		bool varies = columns.varying >> m & 1;
+		uint64_t present;
+
+		if (columns.absent >> m & 1)
+			continue;
+		if (!column_next(&columns, m, &present, value))
 			return false;
 		ret->present[m] = present;
-		if (varying >> m & 1) {
-			ret->value[m][__builtin_ctzll(present)] = first;
-			if (!column_get(&at, end, ret->value[m], present))
-				return false;
-		} else if (present == all_seconds) {
+		if (present == all_seconds) {
 			for (unsigned s = 0; s < PACK_SECONDS; s++)
-				ret->value[m][s] = first;
+				ret->value[m][s] = varies ? value[s] : *value;
+			continue;
+		}
+		for (const uint64_t *next = value; present; present &= present - 1, next += varies)
+			ret->value[m][__builtin_ctzll(present)] = *next;
+	}
+	return columns.at == columns.end;
+}
+
+bool pack_minute_rows(struct pack_rows *ret, const void *bytes, size_t len)
+{
+	uint64_t value[PACK_SECONDS], always;
+	struct columns columns;
+
+	if (!columns_open(&columns, bytes, len))
+		return false;
+	unsigned n = (unsigned)__builtin_popcountll(columns.seconds), width = columns.n_metrics;
+	ret->n_metrics = width;
+	ret->n = n;
+	ret->seconds = columns.seconds;
+	always = all_metrics(width) & ~columns.absent & ~columns.partial;
+	for (unsigned i = 0; i < n; i++)
+		ret->present[i] = always;
+	for (unsigned m = 0; m < width; m++) {
+		bool varies = columns.varying >> m & 1;
+		uint64_t *to = ret->value + m, present;
+
+		if (columns.absent >> m & 1)
+			continue;
+		if (!column_next(&columns, m, &present, value))
+			return false;
+		if (always >> m & 1 && !varies) {
+			for (unsigned i = 0; i < n; i++)
+				to[i * width] = *value;
+		} else if (always >> m & 1) {
+			for (unsigned i = 0; i < n; i++)
+				to[i * width] = value[i];
 		} else {
-			for (; present; present &= present - 1)
-				ret->value[m][__builtin_ctzll(present)] = first;
+			const uint64_t *next = value;
+			uint64_t left = columns.seconds;
+
+			for (unsigned i = 0; i < n; i++, left &= left - 1) {
+				if (!(present >> __builtin_ctzll(left) & 1))
+					continue;
+				ret->present[i] |= UINT64_C(1) << m;
+				to[i * width] = *next;
+				next += varies;
+			}
 		}
 	}
-	return at == end;
+	return columns.at == columns.end;
+}
+
+enum pack_found pack_minute_at(const void *bytes, size_t len, unsigned s, uint64_t *ret_present,
+	uint64_t ret_value[static PACK_METRICS_MAX])
+{
+	uint64_t value[PACK_SECONDS], found = 0, bit = UINT64_C(1) << s;
+	struct columns columns;
+
+	if (!columns_open(&columns, bytes, len))
+		return PACK_TORN;
+	for (unsigned m = 0; m < columns.n_metrics; m++) {
+		uint64_t present;
+
+		if (columns.absent >> m & 1)
+			continue;
+		if (!column_next(&columns, m, &present, value))
+			return PACK_TORN;
+		if (!(present & bit))
+			continue;
+		found |= UINT64_C(1) << m;
+		ret_value[m] =
+			value[columns.varying >> m & 1 ? __builtin_popcountll(present & (bit - 1)) : 0];
+	}
+	if (columns.at != columns.end)
+		return PACK_TORN;
+	*ret_present = found;
+	return columns.seconds & bit ? PACK_SAMPLE : PACK_NONE;
 }

@@ -8,7 +8,8 @@
  * own.
  *
  * A *tick* is what changed at one instant, by subject, against the tick before: the journal's row. The first
- * tick of a minute is a key tick, which names every living subject and needs nothing before it.
+ * tick of a minute is a key tick, which names every living subject and needs nothing before it. One of many
+ * subjects has marks behind them, which lead whoever is after one subject to its place.
  *
  * docs/history.md has the bytes. Decoders survive any bytes and bound what they touch.
  */
@@ -49,6 +50,21 @@ void pack_minute_encode(struct buf *out, const struct pack_minute *minute);
  */
 bool pack_minute_decode(struct pack_minute *ret, const void *bytes, size_t len);
 
+/* The same by sample, for those who walk them in the order of time: row i, of n, is that of the i-th second
+ * in `seconds`. Of the value of a metric its bit in present[i] says whether it counts. */
+struct pack_rows {
+	unsigned n_metrics, n;
+	uint64_t seconds;
+	uint64_t present[PACK_SECONDS];
+	uint64_t value[PACK_SECONDS * PACK_METRICS_MAX]; /* row by row, n_metrics each */
+};
+bool pack_minute_rows(struct pack_rows *ret, const void *bytes, size_t len);
+
+/* The sample of second s alone. */
+enum pack_found { PACK_TORN = -1, PACK_NONE = 0, PACK_SAMPLE = 1 };
+enum pack_found pack_minute_at(const void *bytes, size_t len, unsigned s, uint64_t *ret_present,
+	uint64_t ret_value[static PACK_METRICS_MAX]);
+
 /* One subject in a tick. */
 struct pack_entry {
 	int64_t subject;
@@ -59,17 +75,23 @@ struct pack_entry {
 	const uint64_t *before_value; /* NULL where before_present is 0 */
 };
 
-/* The head of a tick; entries follow by pack_tick_put, in ascending order of subject. `key`: names every
- * living subject. */
-void pack_tick_begin(struct buf *out, bool key);
-
-/* before_subject: that of the entry before, -1 for the first. */
-void pack_tick_put(struct buf *out, int64_t before_subject, const struct pack_entry *entry);
+/* A tick being written behind what `out` has: begin, entries in ascending order of subject, end. `key`: names
+ * every living subject. */
+struct pack_tick {
+	struct buf *out;
+	size_t begin, n;
+	int64_t subject; /* of the entry last put, -1 before the first */
+	struct buf marks;
+};
+void pack_tick_begin(struct pack_tick *tick, struct buf *out, bool key);
+void pack_tick_put(struct pack_tick *tick, const struct pack_entry *entry);
+void pack_tick_end(struct pack_tick *tick);
 
 /* Walks the entries of a tick, in order, without decoding their values. The bytes must outlive it. */
 struct pack_cursor {
-	const uint8_t *at, *end;
-	int64_t subject; /* of the entry last returned, -1 before the first */
+	const uint8_t *begin, *at, *end; /* of the entries */
+	const uint8_t *mark, *marks_end; /* those ahead */
+	int64_t subject;                 /* of the entry last returned, -1 before the first */
 	bool key;
 };
 struct pack_change {

@@ -30,8 +30,7 @@ static inline uint8_t *varint_put(uint8_t *at, uint64_t v)
 	return at;
 }
 
-/* False at the end of the bytes, or where the number has more than 64 bits. */
-static inline bool varint_get(const uint8_t **at, const uint8_t *end, uint64_t *ret)
+static inline bool varint_get_long(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 {
 	const uint8_t *p = *at;
 	uint64_t v = 0;
@@ -49,6 +48,27 @@ static inline bool varint_get(const uint8_t **at, const uint8_t *end, uint64_t *
 		}
 	}
 	return false;
+}
+
+/* False at the end of the bytes, or where the number has more than 64 bits. */
+static inline bool varint_get(const uint8_t **at, const uint8_t *end, uint64_t *ret)
+{
+	const uint8_t *p = *at;
+
+	/* Nearly all have one byte or two. */
+	if (end - p >= 2) {
+		if (!(p[0] & 0x80)) {
+			*ret = p[0];
+			*at = p + 1;
+			return true;
+		}
+		if (!(p[1] & 0x80)) {
+			*ret = (uint64_t)p[1] << 7 | (p[0] & 0x7f);
+			*at = p + 2;
+			return true;
+		}
+	}
+	return varint_get_long(at, end, ret);
 }
 
 /* The first byte has the page bit and six bits of the number, so that 64 bits still fit in VARINT_MAX bytes.

@@ -57,6 +57,10 @@ WHERE end_s = 0 AND boot = ?1
 -- name: get_subject
 SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject WHERE id = ?1
 
+-- For a walk that leaps where few are wanted.
+-- name: each_subject_from
+SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject WHERE id >= ?1 ORDER BY id
+
 -- name: each_subject
 SELECT id, boot, pid, uid, start_ticks, start_s, end_s, comm FROM subject
 WHERE id > 0 AND (?1 IS NULL OR pid = ?1) AND (?2 IS NULL OR comm = ?2) AND (end_s = 0 OR end_s >= ?3) ORDER BY id
@@ -69,6 +73,8 @@ SELECT seq, time_ns, tick FROM journal WHERE time_ns >= ?1 AND time_ns < ?2 AND 
 SELECT seq, time_ns FROM journal ORDER BY seq LIMIT 1
 -- name: newest_journal
 SELECT seq, time_ns FROM journal ORDER BY seq DESC LIMIT 1
+-- name: last_journal
+SELECT max(seq) FROM journal WHERE time_ns >= ?1 AND time_ns < ?2
 -- name: delete_journal
 DELETE FROM journal WHERE time_ns >= ?1 AND time_ns < ?2 AND seq <= ?3
 
@@ -77,6 +83,8 @@ INSERT INTO minute (subject, minute, samples) VALUES (?1, ?2, ?3)
 ON CONFLICT (subject, minute) DO UPDATE SET samples = excluded.samples
 -- name: each_minute
 SELECT minute, samples FROM minute WHERE subject = ?1 AND minute BETWEEN ?2 AND ?3 ORDER BY minute
+-- name: each_of_minute
+SELECT subject, samples FROM minute INDEXED BY minute_by_age WHERE minute = ?1 ORDER BY subject
 -- name: has_minute
 SELECT 1 FROM minute INDEXED BY minute_by_age WHERE minute = ?1 LIMIT 1
 -- name: has_unit
@@ -127,10 +135,13 @@ SELECT hour, samples, ended{process_names} FROM process_hour
 WHERE subject = ?3 AND hour BETWEEN ?1 AND ?2 ORDER BY hour DESC LIMIT 1
 -- name: each_subject_of_seconds
 SELECT subject, minute FROM minute INDEXED BY minute_by_age WHERE minute BETWEEN ?1 AND ?2
+ORDER BY minute, subject
 -- name: each_subject_of_minutes
 SELECT subject, minute FROM process_minute INDEXED BY process_minute_by_age WHERE minute BETWEEN ?1 AND ?2
+ORDER BY minute, subject
 -- name: each_subject_of_hours
 SELECT subject, hour FROM process_hour INDEXED BY process_hour_by_age WHERE hour BETWEEN ?1 AND ?2
+ORDER BY hour, subject
 -- name: anchor_minute
 UPDATE node_minute SET since = ?1 WHERE minute >= ?1 AND since < ?1
 -- name: anchor_hour

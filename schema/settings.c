@@ -6,15 +6,21 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define SETTING(id, name_, initial_, min_, max_, sizes_, doc_)                                               \
-	{ .name = name_, .initial = initial_, .min = min_, .max = max_, .sizes = sizes_, .doc = doc_ },
+#define SETTING(id, name_, unit_, initial_, min_, max_, sizes_, doc_)                                        \
+	{ .name = name_,                                                                                     \
+		.unit = unit_,                                                                               \
+		.initial = initial_,                                                                         \
+		.min = min_,                                                                                 \
+		.max = max_,                                                                                 \
+		.sizes = sizes_,                                                                             \
+		.doc = doc_ },
 const struct setting_row setting_rows[N_SETTINGS] = {
 #include "schema/settings.def"
 };
 #undef SETTING
 
 /* What settings_init sets must be something that settings_parse would take. */
-#define SETTING(id, name, initial, min, max, ...)                                                            \
+#define SETTING(id, name, unit, initial, min, max, ...)                                                      \
 	_Static_assert((min) <= (initial) && (initial) <= (max), "default of " name " is out of its range");
 #include "schema/settings.def"
 #undef SETTING

@@ -17,7 +17,7 @@ enum setting {
 #undef SETTING
 
 struct setting_row {
-	const char *name;
+	const char *name, *unit;
 	uint64_t initial, min, max;
 	int sizes; /* K M G T are understood */
 	const char *doc;

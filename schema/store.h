@@ -93,6 +93,8 @@ int store_each_open_subject(struct store *store, int64_t boot, store_subject_fn 
  * escaped (NULL: of any); by age. */
 int store_each_subject(
 	struct store *store, uint32_t pid, const char *comm, int64_t end_s, store_subject_fn *fn, void *ctx);
+/* Of those ids, ascending, the ones that there are. */
+int store_each_subject_of(struct store *store, const int64_t *ids, size_t n, store_subject_fn *fn, void *ctx);
 /* Hands one subject to fn; ABSENT where there is none of that id. */
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx);
 /* The id of a process of the newest boot. OK or ABSENT. */
@@ -107,6 +109,8 @@ int store_each_journal(
 /* The first or the last row; ABSENT where there is none. */
 int store_oldest_journal(struct store *store, int64_t *ret_seq, int64_t *ret_time_ns);
 int store_newest_journal(struct store *store, int64_t *ret_seq, int64_t *ret_time_ns);
+/* The last of those whose time is in a second of the epoch; ABSENT where there is none. */
+int store_last_journal(struct store *store, int64_t time_s, int64_t *ret_seq);
 /* Those of one minute, up to last_seq. */
 int store_delete_journal(struct store *store, int64_t minute, int64_t last_seq);
 
@@ -121,6 +125,9 @@ int store_has_unit(struct store *store, int64_t minute);
 /* Ascending minutes in [from, to]. */
 int store_each_minute(
 	struct store *store, int64_t subject, int64_t from, int64_t to, store_minute_fn *fn, void *ctx);
+/* Those of everybody of one minute, by subject. */
+typedef int store_of_minute_fn(void *ctx, int64_t subject, const void *blob, size_t len);
+int store_each_of_minute(struct store *store, int64_t minute, store_of_minute_fn *fn, void *ctx);
 
 /* --- minutes and hours as rows; `unit` is the number of one: epoch seconds / 60, / 3600 --- */
 /*

@@ -82,6 +82,22 @@ int store_newest_journal(struct store *store, int64_t *ret_seq, int64_t *ret_tim
 	return journal_end(store, QUERY_NEWEST_JOURNAL, ret_seq, ret_time_ns);
 }
 
+int store_last_journal(struct store *store, int64_t time_s, int64_t *ret_seq)
+{
+	const int64_t ns = 1000000000;
+	sqlite3_stmt *statement;
+	int64_t from_ns;
+	int r = store_statement(store, QUERY_LAST_JOURNAL, &statement);
+
+	if (r)
+		return r;
+	if (__builtin_mul_overflow(time_s, ns, &from_ns) || from_ns > INT64_MAX - ns)
+		return STORE_ABSENT;
+	sqlite3_bind_int64(statement, 1, from_ns);
+	sqlite3_bind_int64(statement, 2, from_ns + ns);
+	return store_step_number(store, statement, ret_seq);
+}
+
 int store_delete_journal(struct store *store, int64_t minute, int64_t last_seq)
 {
 	sqlite3_stmt *statement;
@@ -145,6 +161,25 @@ int store_each_minute(
 	sqlite3_bind_int64(statement, 1, subject);
 	sqlite3_bind_int64(statement, 2, from);
 	sqlite3_bind_int64(statement, 3, to);
+	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
+		r = store_result(store, rc);
+		if (!r)
+			r = fn(ctx, sqlite3_column_int64(statement, 0), sqlite3_column_blob(statement, 1),
+				(size_t)sqlite3_column_bytes(statement, 1));
+	}
+	store_reset(statement);
+	return r;
+}
+
+int store_each_of_minute(struct store *store, int64_t minute, store_of_minute_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_EACH_OF_MINUTE, &statement);
+	int rc;
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, minute);
 	while (!r && (rc = sqlite3_step(statement)) != SQLITE_DONE) {
 		r = store_result(store, rc);
 		if (!r)

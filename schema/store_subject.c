@@ -137,6 +137,40 @@ int store_each_subject(
 	return each(store, statement, fn, ctx);
 }
 
+/* Rows that are passed over before it is cheaper to look the next one up. */
+enum { LEAP_ROWS = 8 };
+
+int store_each_subject_of(struct store *store, const int64_t *ids, size_t n, store_subject_fn *fn, void *ctx)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, QUERY_EACH_SUBJECT_FROM, &statement), rc = SQLITE_ROW;
+	unsigned passed = LEAP_ROWS;
+
+	for (size_t i = 0; !r && i < n && rc != SQLITE_DONE;) {
+		if (passed == LEAP_ROWS) {
+			sqlite3_reset(statement);
+			sqlite3_bind_int64(statement, 1, ids[i]);
+			passed = 0;
+		}
+		rc = sqlite3_step(statement);
+		r = store_result(store, rc);
+		if (r || rc == SQLITE_DONE)
+			break;
+		int64_t id = sqlite3_column_int64(statement, 0);
+		while (i < n && ids[i] < id)
+			i++;
+		if (i == n || ids[i] != id) {
+			passed++;
+			continue;
+		}
+		r = hand_out(statement, fn, ctx);
+		passed = 0;
+		i++;
+	}
+	store_reset(statement);
+	return r;
+}
+
 int store_get_subject(struct store *store, int64_t id, store_subject_fn *fn, void *ctx)
 {
 	sqlite3_stmt *statement;

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tests/setup.sh run|test|soak: installs the Debian 12 packages memfs needs; the one list of them.
+# tests/setup.sh run|test|soak|bench: installs the Debian 12 packages memfs needs; the one list of them.
 #
 # `run` is what building and mounting takes (examples/quickstart), `test` adds what the suites use (tests/run),
-# `soak` what its long ones do.
+# `soak` what its long ones do, `bench` what tests/bench compares memfs with. Services of the latter are neither
+# started nor enabled: the benches start what they need.
 # Only what is missing is installed, so without a network it works where everything is there already.
 set -eu
 
@@ -32,19 +33,27 @@ test sqlite3          reading history as an administrator would
 test git              which files are tracked (tests/lint)
 test clang-format     tests/lint/format.sh
 test shellcheck       tests/lint/shell.sh
-test systemd          checking the unit, sysusers.d and tmpfiles.d (tests/bats/install.bats)
+test systemd          the unit, sysusers.d and tmpfiles.d, checked and lived with (tests/bats/{install,systemd}.bats)
 test mandoc           checking the manual pages (tests/bats/install.bats)
 test zsh              completion (tests/bats/install.bats)
 soak libclang-rt-dev  libFuzzer and the sanitizers of clang
+bench atop                         bench-peers
+bench pcp                          bench-peers (pmcd, pmdaproc, pmlogger)
+bench prometheus-node-exporter     bench-peers
+bench prometheus-process-exporter  bench-peers, bench-sweep
+bench python3-psutil               bench-peers, bench-sweep
+bench sysstat                      bench-peers (pidstat)
 LIST
 }
 
-case ${1:-} in
+role=${1:-}
+case $role in
 run) wanted=$(list | awk '$1 == "run" { print $2 }') ;;
-test) wanted=$(list | awk '$1 != "soak" { print $2 }') ;;
-soak) wanted=$(list | awk '{ print $2 }') ;;
+test) wanted=$(list | awk '$1 == "run" || $1 == "test" { print $2 }') ;;
+soak) wanted=$(list | awk '$1 != "bench" { print $2 }') ;;
+bench) wanted=$(list | awk '$1 != "soak" { print $2 }') ;;
 *)
-	echo 'usage: tests/setup.sh run|test|soak' >&2
+	echo 'usage: tests/setup.sh run|test|soak|bench' >&2
 	exit 2
 	;;
 esac
@@ -64,5 +73,15 @@ export DEBIAN_FRONTEND=noninteractive
 echo "setup: installing$missing"
 # Lists that are old or absent would name packages the mirror has no longer.
 apt-get -q -q -o DPkg::Lock::Timeout=300 update
+set -- -q -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0
+if [ "$role" = bench ]; then
+	# Their scripts find these first: nothing is started or enabled, and pcp's does not fail where systemd does not run.
+	without=$(mktemp -d)
+	trap 'rm -r "$without"' EXIT
+	for command in systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d; do
+		ln -s /bin/true "$without/$command"
+	done
+	set -- "$@" -o "DPkg::Path=$without:/usr/sbin:/usr/bin:/sbin:/bin"
+fi
 # shellcheck disable=SC2086 # a list of words
-apt-get -q -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >/dev/null
+apt-get "$@" install --no-install-recommends $missing >/dev/null

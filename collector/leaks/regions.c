@@ -432,6 +432,16 @@ void regions_read_stat(const struct regions *regions, struct regions_stat *ret)
 	*ret = stat;
 }
 
+void regions_say(const struct regions *regions, struct board_health *health)
+{
+	struct regions_stat stat;
+
+	regions_read_stat(regions, &stat);
+	health->recorded = stat.live;
+	health->recorded_total = stat.found_total;
+	health->recorded_refused_total = stat.refused_total;
+}
+
 /* --- life --- */
 
 static int watch(struct regions *regions, int fd, enum tag tag)
@@ -459,6 +469,9 @@ int regions_new(const struct regions_options *options, struct regions **ret_regi
 	if (!regions)
 		return -ENOMEM;
 	regions->options = *options;
+	regions->stat.found_total = options->predecessor->recorded_total;
+	regions->stat.refused_total = options->predecessor->recorded_refused_total;
+	regions->options.predecessor = NULL;
 	regions->ticks_per_second = (uint64_t)sysconf(_SC_CLK_TCK);
 	regions->self = own_name(options->root);
 	regions->next_event = board_event_head(options->board);

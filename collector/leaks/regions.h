@@ -49,10 +49,11 @@ struct regions_hooks {
 
 struct regions_options {
 	const struct proc_root *root;
-	struct sampler *sampler; /* whose processes they are; outlives the regions */
-	struct board *board;     /* births and execs */
-	int offers_fd;           /* SOCK_DGRAM, bound to shim.sock; -1: none. Not closed here. */
-	int holder_fd;           /* our end of the link to the supervisor; -1: none. Not closed here. */
+	struct sampler *sampler;                /* whose processes they are; outlives the regions */
+	struct board *board;                    /* births and execs */
+	const struct board_health *predecessor; /* whose totals go on; read by regions_new alone */
+	int offers_fd; /* SOCK_DGRAM, bound to shim.sock; -1: none. Not closed here. */
+	int holder_fd; /* our end of the link to the supervisor; -1: none. Not closed here. */
 	struct regions_hooks hooks;
 };
 
@@ -98,8 +99,11 @@ void regions_release(struct regions *regions, struct region *region);
 
 struct regions_stat {
 	uint64_t live, ended;   /* held now */
-	uint64_t found_total;   /* since this collector began */
+	uint64_t found_total;   /* since the board was made, as all totals */
 	uint64_t refused_total; /* offers of what is no region, or over a bound */
 	uint64_t unheld;        /* of those held, how many the supervisor has not been given yet */
 };
 void regions_read_stat(const struct regions *regions, struct regions_stat *ret);
+
+/* The columns of the board's health that are about regions. */
+void regions_say(const struct regions *regions, struct board_health *health);

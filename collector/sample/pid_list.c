@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/sample/pid_list.h"
+#include "schema/base/array.h"
 
 #include <stdlib.h>
 
 bool pid_list_add(struct pid_list *list, uint32_t pid)
 {
-	if (list->n == list->cap) {
-		size_t cap = list->cap ? list->cap * 2 : 256;
-		uint32_t *grown = reallocarray(list->pid, cap, sizeof(*grown));
-		if (!grown)
-			return false;
-		list->pid = grown;
-		list->cap = cap;
-	}
-	list->pid[list->n++] = pid;
-	return true;
+	uint32_t *place = array_push(&list->pid, &list->n, &list->cap);
+
+	if (place)
+		*place = pid;
+	return place;
 }
 
 void pid_list_deinit(struct pid_list *list)

@@ -72,21 +72,29 @@ void rate_track_spread(
 		track->base.time_ns = from_ns;
 }
 
-/* The newest sample of value `index` that is at least age_ns old; false where there is none. */
-static bool find_then(const struct rate_track *track, unsigned window, unsigned index, int64_t now_ns,
-	int64_t *ret_time_ns, uint64_t *ret_value)
+/* How many samples back the newest one is that is old enough for the window; n + 1 where none is. */
+static uint32_t find_old(const struct rate_ring *ring, int64_t latest)
+{
+	uint32_t back = 1;
+	while (back <= ring->n && ring->sample[(ring->head + RATE_RING - back) % RATE_RING].time_ns > latest)
+		back++;
+	return back;
+}
+
+/* The newest sample of value `index` that is at least `back` samples old; false where there is none. */
+static bool find_then(const struct rate_track *track, unsigned window, uint32_t back, unsigned index,
+	int64_t now_ns, int64_t *ret_time_ns, uint64_t *ret_value)
 {
 	const struct rate_ring *ring = &track->ring[window];
-	int64_t latest = now_ns - window_age_ns(window);
-	for (uint32_t i = 1; i <= ring->n; i++) {
-		const struct rate_sample *sample = &ring->sample[(ring->head + RATE_RING - i) % RATE_RING];
-		if (sample->time_ns > latest || !(sample->present >> index & 1))
+	for (; back <= ring->n; back++) {
+		const struct rate_sample *sample = &ring->sample[(ring->head + RATE_RING - back) % RATE_RING];
+		if (!(sample->present >> index & 1))
 			continue;
 		*ret_time_ns = sample->time_ns;
 		*ret_value = sample->value[index];
 		return true;
 	}
-	if (!(track->base.present >> index & 1) || track->base_since_ns > latest)
+	if (!(track->base.present >> index & 1) || track->base_since_ns > now_ns - window_age_ns(window))
 		return false;
 	int64_t ideal = now_ns - window_ns(window);
 	if (ideal < track->base_since_ns)
@@ -96,20 +104,25 @@ static bool find_then(const struct rate_track *track, unsigned window, unsigned 
 	return true;
 }
 
+static int64_t rate_between(uint64_t then, int64_t then_ns, uint64_t now, int64_t now_ns)
+{
+	/* Most stand still, and dividing 128 bits is a call. */
+	return now == then ? 0 : clamp(((wide)now - (wide)then) * 1000000000 / (now_ns - then_ns));
+}
+
 void rate_track_rates(const struct rate_track *track, const struct rate_sample *now, unsigned n_values,
 	int64_t ret_rate[][N_WINDOWS])
 {
-	for (unsigned i = 0; i < n_values; i++) {
-		for (unsigned w = 0; w < N_WINDOWS; w++) {
+	for (unsigned w = 0; w < N_WINDOWS; w++) {
+		uint32_t back = find_old(&track->ring[w], now->time_ns - window_age_ns(w));
+		for (unsigned i = 0; i < n_values; i++) {
 			int64_t time_ns;
 			uint64_t value;
 			ret_rate[i][w] = BOARD_RATE_UNKNOWN;
-			if (!(now->present >> i & 1) ||
-				!find_then(track, w, i, now->time_ns, &time_ns, &value))
-				continue;
-			if (now->time_ns > time_ns)
-				ret_rate[i][w] = clamp(((wide)now->value[i] - (wide)value) * 1000000000 /
-						       (now->time_ns - time_ns));
+			if (now->present >> i & 1 &&
+				find_then(track, w, back, i, now->time_ns, &time_ns, &value) &&
+				now->time_ns > time_ns)
+				ret_rate[i][w] = rate_between(value, time_ns, now->value[i], now->time_ns);
 		}
 	}
 }

@@ -51,6 +51,17 @@ static int list(struct sampler *sampler)
 	return 0;
 }
 
+/* The walk failed: the iterator may do. */
+static void give_up_tasks(struct sampler *sampler)
+{
+	bool walked = sampler->tasks_way == TASKS_WALK;
+	struct err err;
+
+	sampler_stop_tasks(sampler);
+	if (walked)
+		(void)sampler_start_tasks(sampler, TASKS_ITERATOR, &err);
+}
+
 void sampler_tick(struct sampler *sampler)
 {
 	int64_t now_ns = clock_monotonic_ns();
@@ -61,6 +72,9 @@ void sampler_tick(struct sampler *sampler)
 		if (r == 0)
 			return;
 		sampler->tasks_error = r;
+		give_up_tasks(sampler);
+		if (sampler->tasks && sweep_tasks(sampler) == 0)
+			return;
 		sampler_stop_tasks(sampler);
 	}
 	sweep_files(sampler);
@@ -94,28 +108,26 @@ struct history_tick *sampler_history(struct sampler *sampler)
 {
 	struct process_table *table = &sampler->table;
 	size_t n = sampler->n_ended;
-	for (size_t i = 0; i < table->n; i++)
-		n += table->live[i]->changed || table->live[i]->born || table->live[i]->renamed;
-
-	struct history_tick *tick = history_tick_new(n);
+	struct history_tick *tick = history_tick_new(n + sampler->changes.n);
 	if (!tick) {
 		sampler->failures++;
 		return NULL;
 	}
 	tick->time_ns = sampler->system.sampled_ns;
 	tick->system = sampler->system.values;
-	tick->n = n;
 	if (sampler->n_ended)
 		memcpy(tick->entry, sampler->ended, sampler->n_ended * sizeof(*sampler->ended));
-	n = sampler->n_ended;
 	sampler->n_ended = 0;
-	for (size_t i = 0; i < table->n; i++) {
-		struct process *process = table->live[i];
-		if (!process->changed && !process->born && !process->renamed)
+	for (size_t i = 0; i < sampler->changes.n; i++) {
+		/* Of a pid that was used again meanwhile the second mention is of nobody new. */
+		struct process *process = process_find(table, sampler->changes.pid[i]);
+		if (!process || !process->noted)
 			continue;
 		entry_of(&tick->entry[n++], process);
-		process->changed = process->born = process->renamed = false;
+		process->noted = process->changed = process->born = process->renamed = false;
 	}
+	sampler->changes.n = 0;
+	tick->n = n;
 	return tick;
 }
 
@@ -177,6 +189,8 @@ void sampler_deinit(struct sampler *sampler)
 	proc_pids_deinit(&sampler->pids);
 	buf_deinit(&sampler->text);
 	pid_list_deinit(&sampler->gone);
+	pid_list_deinit(&sampler->changes);
+	pid_list_deinit(&sampler->missing);
 	pid_list_deinit(&sampler->fresh);
 	pid_list_deinit(&sampler->unplaced);
 	pid_list_deinit(&sampler->newcomers);

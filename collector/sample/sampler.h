@@ -4,13 +4,14 @@
  * sweeps; between ticks it is told of births, changes and deaths where the kernel reports them. All in one
  * thread.
  *
- * Where the kernel has a task iterator for us, a sweep asks that one first (sweep.h). Else it is cheapest
+ * Where the kernel runs programs for us, a sweep asks one of those first (tasks.h). Else it is cheapest
  * first: the statm of every process that has memory, through a descriptor kept open; only where its
  * text differs from the last one are status and stat read as well. Each process's stat is read every 10 s
- * anyway, for name, state and faults. The cgroup, whose changes nobody reports, is read at the tick after
- * birth, exec and a change of the name, for that is when processes are put where they belong, and else every
- * SAMPLER_CGROUP_S to twice that, or where the task iterator saw the move. A kept descriptor belongs to one
- * process for ever: ESRCH from it means death, and a pid used again cannot be taken for its predecessor.
+ * anyway, for state and faults, or once a minute where no number moved for one. The cgroup, whose changes
+ * nobody reports, is read at the tick after birth, exec and a change of the name, for that is when processes
+ * are put where they belong, else every SAMPLER_CGROUP_S to twice that, or that minute; or where a program in
+ * the kernel saw the move. A kept descriptor belongs to one process for ever: ESRCH from it means death, and
+ * a pid used again cannot be taken for its predecessor.
  */
 #pragma once
 
@@ -58,12 +59,15 @@ struct sampler {
 	struct rate_track system_track;
 	int64_t system_since_ns;
 	struct board_system system;
-	struct pid_list gone;            /* scratch of a sweep */
+	struct pid_list gone, missing;   /* scratch of a sweep */
+	struct pid_list changes;         /* whom history does not have yet as they are */
 	struct pid_list fresh;           /* whose start is not in the news yet */
 	struct pid_list argless;         /* whose command line is new since it was last asked for */
 	struct pid_list unplaced;        /* whose cgroup is to be read at the next tick */
-	struct tasks *tasks;             /* the iterator; NULL: sweeps are by files */
-	int tasks_error;                 /* -errno of an iterator that failed and was given up */
+	struct tasks *tasks;             /* NULL: sweeps are by files */
+	enum tasks_way tasks_way;        /* of those */
+	bool tasks_anew;                 /* the next pass has to tell of all */
+	int tasks_error;                 /* -errno of a way that failed and was given up */
 	uint32_t pass;                   /* number of the last sweep by tasks */
 	int64_t pass_ns;                 /* its beginning */
 	struct pid_list newcomers, work; /* scratch of it */
@@ -85,10 +89,11 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 void sampler_deinit(struct sampler *sampler);
 
 /*
- * From now on sweeps are by the kernel's task iterator, after a first pass has proved that it tells of this
- * process what /proc does. 0, or -errno with the reason: sweeps stay by files.
+ * From now on sweeps are by a program in the kernel, in the first of the ways from `best` on of which a pass
+ * has proved that it tells of this process what /proc does. 0, or -errno with the reason: sweeps stay by
+ * files. A better way that was passed over has its reason in err, too.
  */
-int sampler_start_tasks(struct sampler *sampler, struct err *err);
+int sampler_start_tasks(struct sampler *sampler, enum tasks_way best, struct err *err);
 void sampler_stop_tasks(struct sampler *sampler);
 
 /* One tick: system, sweep, a listing where one is due, the board. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "collector/sample/sampler.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/base/num.h"
@@ -128,6 +129,16 @@ static void push(struct sampler *sampler, enum board_event_kind kind, const stru
 		sampler->board, (struct board_event) { kind, process->pid, process->shown.start_ticks });
 }
 
+/* Remembers that history does not have it yet; whichever of changed, born, renamed it is. */
+static void note(struct sampler *sampler, struct process *process)
+{
+	if (process->noted)
+		return;
+	process->noted = pid_list_add(&sampler->changes, process->pid);
+	if (!process->noted)
+		sampler->failures++;
+}
+
 /* stat's part of the sample. True where it says something new. */
 static bool apply_stat(
 	struct sampler *sampler, struct process *process, const struct pid_stat *stat, unsigned what)
@@ -148,8 +159,10 @@ static bool apply_stat(
 		process->exit_told = false;
 	process->has_wait_status = stat->has_wait_status && stat->threads <= 1;
 	process->wait_status = stat->wait_status;
-	if (renamed && !process->born)
+	if (renamed && !process->born) {
 		process->renamed = true;
+		note(sampler, process);
+	}
 	if (what & LOOK_EXEC || renamed)
 		sampler_expect_move(sampler, process);
 	if (shown->start_ticks && (what & LOOK_EXEC || renamed))
@@ -162,8 +175,10 @@ static bool apply_status(struct sampler *sampler, struct process *process, const
 	struct board_process *shown = &process->shown;
 	bool owner = shown->uid != status->uid || shown->gid != status->gid;
 	if (owner && shown->start_ticks) {
-		if (shown->uid != status->uid && !process->born)
+		if (shown->uid != status->uid && !process->born) {
 			process->renamed = true;
+			note(sampler, process);
+		}
 		shown->uid = status->uid;
 		shown->gid = status->gid;
 		push(sampler, BOARD_OWNER, process);
@@ -244,6 +259,7 @@ static void fill(struct sampler *sampler, struct process *process, struct first 
 
 	process->listed = sampler->listing;
 	process->born = true;
+	note(sampler, process);
 	process->sample_ns = process->stat_ns = process->status_ns = process->still_since_ns = now_ns;
 	shown->pid = process->pid;
 	apply_stat(sampler, process, &first->stat, 0);
@@ -258,7 +274,8 @@ static void fill(struct sampler *sampler, struct process *process, struct first 
 	shown->start_ns = sampler->boot_ns +
 			  (int64_t)(first->stat.start_ticks * (1000000000 / sampler->ticks_per_second));
 	shown->sampled_ns = clock_realtime_ns();
-	process->rates_due_ns = rate_still(now_ns, now_ns, 0, N_PROCESS_RATES, shown->rate);
+	*process_due_ns(&sampler->table, process) =
+		rate_still(now_ns, now_ns, 0, N_PROCESS_RATES, shown->rate);
 }
 
 /* Puts it on the board, where a predecessor may have had it already, or an earlier user of its pid. */
@@ -352,13 +369,14 @@ static void show(
 	bool moved = before->present != shown->values.present ||
 		     memcmp(before->value, shown->values.value, sizeof(before->value)) != 0;
 
-	if (moved)
+	if (moved) {
 		process->changed = true;
-	shown->sampled_ns = clock_realtime_ns();
-	if (news || moved)
+		note(sampler, process);
+	}
+	if (news || moved) {
+		shown->sampled_ns = clock_realtime_ns();
 		board_write_process(sampler->board, shown);
-	else
-		board_touch_process(sampler->board, process->pid, shown->sampled_ns);
+	}
 }
 
 int sampler_look(
@@ -442,17 +460,11 @@ int sampler_look(
 
 static struct history_entry *entry_of_ended(struct sampler *sampler)
 {
-	if (sampler->n_ended == sampler->cap_ended) {
-		size_t cap = sampler->cap_ended ? sampler->cap_ended * 2 : 256;
-		struct history_entry *grown = reallocarray(sampler->ended, cap, sizeof(*grown));
-		if (!grown) {
-			sampler->failures++;
-			return NULL;
-		}
-		sampler->ended = grown;
-		sampler->cap_ended = cap;
-	}
-	return &sampler->ended[sampler->n_ended++];
+	struct history_entry *entry = array_push(&sampler->ended, &sampler->n_ended, &sampler->cap_ended);
+
+	if (!entry)
+		sampler->failures++;
+	return entry;
 }
 
 void sampler_bury(struct sampler *sampler, struct process *process, const int *ended)

@@ -61,8 +61,9 @@ bool sampler_update_rates(struct sampler *sampler, struct process *process,
 	struct rate_sample old = sample_of(sampler, before, process->sample_ns);
 	struct rate_sample now = sample_of(sampler, &process->shown.values, now_ns);
 	bool moved = old.present != now.present || memcmp(old.value, now.value, sizeof(old.value)) != 0;
+	int64_t *due_ns = process_due_ns(&sampler->table, process);
 
-	if (!moved && now_ns < process->rates_due_ns)
+	if (!moved && now_ns < *due_ns)
 		return false;
 	if (moved && !process->track && !begin_track(process, &old, stat_ns_before)) {
 		sampler->failures++;
@@ -79,12 +80,12 @@ bool sampler_update_rates(struct sampler *sampler, struct process *process,
 		process->track = NULL;
 	}
 	if (!process->track) {
-		process->rates_due_ns = rate_still(
+		*due_ns = rate_still(
 			process->still_since_ns, now_ns, now.present, N_PROCESS_RATES, process->shown.rate);
 		return true;
 	}
 	rate_track_add(process->track, &now);
 	rate_track_rates(process->track, &now, N_PROCESS_RATES, process->shown.rate);
-	process->rates_due_ns = due_again_ns(now_ns - process->still_since_ns, now_ns);
+	*due_ns = due_again_ns(now_ns - process->still_since_ns, now_ns);
 	return true;
 }

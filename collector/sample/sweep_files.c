@@ -7,14 +7,14 @@
 #include "collector/sample/sweep.h"
 #include "schema/base/clock.h"
 
-enum { ROUND_S = 9, STATUS_S = 60, CLOCK_EVERY = 64 };
+enum { ROUND_S = 9, STATUS_S = 60, DEEP_S = 60, CLOCK_EVERY = 64 };
 static const int64_t second_ns = 1000000000;
 
-/* Each process that has memory. The times of 64 are taken at once. */
+/* Each process that has memory. The time of 64 is taken at once. */
 static void look_at_statm(struct sampler *sampler)
 {
 	struct process_table *table = &sampler->table;
-	int64_t now_ns = 0, epoch_ns = 0;
+	int64_t now_ns = 0;
 	char text[PROCESS_STATM_MAX];
 
 	for (size_t i = 0; i < table->n; i++) {
@@ -25,14 +25,12 @@ static void look_at_statm(struct sampler *sampler)
 			__builtin_prefetch(table->live[i + 1]);
 			__builtin_prefetch((const char *)table->live[i + 1] + 64);
 		}
-		if (i % CLOCK_EVERY == 0) {
+		if (i % CLOCK_EVERY == 0)
 			now_ns = clock_monotonic_ns();
-			epoch_ns = clock_realtime_ns();
-		}
 		if (process->statm_fd < 0) {
 			if (!process->kernel_thread)
 				sweep_look(sampler, process, LOOK_STATM | LOOK_STAT, NULL);
-			else if (now_ns >= process->rates_due_ns || now_ns < process->watch_until_ns)
+			else if (now_ns >= table->due_ns[i] || now_ns < process->watch_until_ns)
 				sweep_look(sampler, process, LOOK_STAT, NULL);
 			continue;
 		}
@@ -46,14 +44,20 @@ static void look_at_statm(struct sampler *sampler)
 			sweep_look(sampler, process, LOOK_ALL, NULL);
 		} else if (now_ns < process->watch_until_ns) {
 			sweep_look(sampler, process, LOOK_STAT, NULL);
-		} else if (now_ns >= process->rates_due_ns) {
+		} else if (now_ns >= table->due_ns[i]) {
 			sweep_look(sampler, process, 0, NULL);
 		} else {
 			process->sample_ns = now_ns;
-			board_touch_process(sampler->board, process->pid, epoch_ns);
 		}
 	}
 	sweep_bury_gone(sampler);
+}
+
+/* Whether none of its numbers moved for so long that it is asked as rarely for what statm does not show. The
+ * name of a worker of the kernel is its work, and there are few of them. */
+static bool sleeps_deep(const struct process *process, int64_t now_ns)
+{
+	return now_ns - process->still_since_ns >= DEEP_S * second_ns && !process->kernel_thread;
 }
 
 /* What statm does not show: state and faults in a round of ROUND_S, swap and owner of STATUS_S. */
@@ -62,11 +66,13 @@ static void give_turns(struct sampler *sampler)
 	int64_t now_ns = clock_monotonic_ns();
 	for (size_t due = sweep_turns_due(sampler, now_ns, ROUND_S); due; due--) {
 		struct process *process = sweep_next_turn(sampler);
-		if (!process->kernel_thread && now_ns - process->cgroup_ns >= SAMPLER_CGROUP_S * second_ns)
+		bool deep = sleeps_deep(process, now_ns);
+		int64_t cgroup_s = deep ? DEEP_S : SAMPLER_CGROUP_S, stat_s = deep ? DEEP_S : 1;
+		if (!process->kernel_thread && now_ns - process->cgroup_ns >= cgroup_s * second_ns)
 			sampler_look_at_cgroup(sampler, process);
 		if (now_ns - process->status_ns >= STATUS_S * second_ns)
 			sweep_look(sampler, process, LOOK_ALL, NULL);
-		else if (now_ns - process->stat_ns >= second_ns)
+		else if (now_ns - process->stat_ns >= stat_s * second_ns)
 			sweep_look(sampler, process, LOOK_STAT, NULL);
 	}
 	sweep_bury_gone(sampler);

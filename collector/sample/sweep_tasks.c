@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sweep by the kernel's task iterator. It tells everything of every process but its memory exactly: each
- * processor holds back some pages of its counters. So the iterator says who may have changed (a counter
+ * The sweep by a program in the kernel. It tells everything of a process but its memory exactly: each
+ * processor holds back some pages of its counters. So the program says who may have changed (a counter
  * moved, or one of its threads ran), and statm and status of those say what it has. Only what others do to a
  * process, pages enough to matter but too few to move a counter, shows no sooner than its turn.
  *
@@ -15,7 +15,7 @@
 #include "schema/base/num.h"
 #include "schema/proc/pid_statm.h"
 
-enum { ROUND_S = 60, KERNEL_THREAD_ROUND_S = 9, AHEAD = 8, CHECK_TRIES = 20 };
+enum { ROUND_S = 60, CGROUP_S = 600, KERNEL_THREAD_ROUND_S = 9, AHEAD = 8, CHECK_TRIES = 20 };
 static const int64_t second_ns = 1000000000;
 
 /* Of enum process_moved: what a record says that is new against the last one. */
@@ -82,6 +82,7 @@ static void make_stat(const struct sampler *sampler, const struct task_process *
 static void note_work(struct sampler *sampler, struct process *process, unsigned moved)
 {
 	process->moved = (uint8_t)moved;
+	process->work_pass = sampler->pass;
 	if (!pid_list_add(&sampler->work, process->pid))
 		sampler->failures++;
 }
@@ -104,7 +105,7 @@ static void take_thread(struct sampler *sampler, const struct task_thread *recor
 }
 
 /* True where it is one of the table, not seen before in this pass. */
-static bool take_process(struct sampler *sampler, const struct task_process *record, int64_t epoch_ns)
+static bool take_process(struct sampler *sampler, const struct task_process *record)
 {
 	struct process *process = process_find(&sampler->table, record->leader.tgid);
 	if (!process) {
@@ -125,16 +126,14 @@ static bool take_process(struct sampler *sampler, const struct task_process *rec
 	}
 	if (moved)
 		told->process = *record;
-	if (moved || record->threads > 1 || sampler->pass_ns >= process->rates_due_ns)
+	/* What others there are is known at the end. */
+	if (moved || record->threads > 1)
 		note_work(sampler, process, moved);
-	else
-		board_touch_process(sampler->board, process->pid, epoch_ns);
 	return first;
 }
 
 static size_t take_records(struct sampler *sampler, const char *records, size_t len)
 {
-	int64_t epoch_ns = clock_realtime_ns();
 	size_t seen = 0, ahead = 0;
 	unsigned n_ahead = 0;
 
@@ -144,19 +143,19 @@ static size_t take_records(struct sampler *sampler, const char *records, size_t 
 			const struct task_thread *next = (const void *)(records + ahead);
 			const struct process *process = process_find(&sampler->table, next->tgid);
 			if (process) {
-				__builtin_prefetch(&process->rates_due_ns);
 				for (size_t line = 0; line < sizeof(process->told); line += 64)
 					__builtin_prefetch((const char *)&process->told + line, 1);
 			}
-			board_prefetch_process(sampler->board, next->tgid);
 			ahead += task_record_size(next);
 		}
 		n_ahead--;
 		const struct task_thread *record = (const void *)(records + at);
 		if (record->kind == TASK_RECORD_THREAD)
 			take_thread(sampler, record);
-		else
-			seen += take_process(sampler, (const void *)record, epoch_ns);
+		else if (record->kind == TASK_RECORD_PROCESS)
+			seen += take_process(sampler, (const void *)record);
+		else if (!pid_list_add(&sampler->missing, record->tgid))
+			sampler->failures++;
 		at += task_record_size(record);
 	}
 	return seen;
@@ -166,7 +165,7 @@ static size_t take_records(struct sampler *sampler, const char *records, size_t 
 static void work_on_kernel_thread(struct sampler *sampler, struct process *process)
 {
 	if (sampler->pass_ns - process->stat_ns >= KERNEL_THREAD_ROUND_S * second_ns ||
-		sampler->pass_ns >= process->rates_due_ns)
+		sampler->pass_ns >= *process_due_ns(&sampler->table, process))
 		sweep_look(sampler, process, LOOK_STAT, NULL);
 }
 
@@ -206,10 +205,8 @@ static void work_on(struct sampler *sampler, struct process *process, int64_t la
 	}
 	if (process->through_thread || process->statm_fd < 0)
 		what |= LOOK_STATM | LOOK_STAT;
-	if (!what && sampler->pass_ns < process->rates_due_ns) {
-		board_touch_process(sampler->board, process->pid, clock_realtime_ns());
+	if (!what && sampler->pass_ns < *process_due_ns(&sampler->table, process))
 		return;
-	}
 	/* The pass before found it unchanged up to then. */
 	if (process->sample_ns < last_pass_ns)
 		process->sample_ns = last_pass_ns;
@@ -217,15 +214,35 @@ static void work_on(struct sampler *sampler, struct process *process, int64_t la
 	sweep_look(sampler, process, what, given);
 }
 
-/* A process that the pass did not have: gone, unless it moved to another id while the pass went by. */
-static void look_for_missing(struct sampler *sampler)
+/* Of whom no record came that is new. */
+static void note_due(struct sampler *sampler)
 {
 	struct process_table *table = &sampler->table;
-	for (size_t i = 0; i < table->n; i++) {
-		struct process *process = table->live[i];
-		if (process->told.pass != sampler->pass)
-			sweep_look(sampler, process, process->kernel_thread ? LOOK_STAT : LOOK_STATM, NULL);
+	for (size_t i = 0; i < table->n; i++)
+		if (sampler->pass_ns >= table->due_ns[i] && table->live[i]->work_pass != sampler->pass)
+			note_work(sampler, table->live[i], 0);
+}
+
+/* A process that the pass did not have: gone, unless it moved to another id while the pass went by. */
+static void look_for(struct sampler *sampler, struct process *process)
+{
+	sweep_look(sampler, process, process->kernel_thread ? LOOK_STAT : LOOK_STATM, NULL);
+}
+
+static void look_for_missing(struct sampler *sampler, size_t seen)
+{
+	struct process_table *table = &sampler->table;
+
+	for (size_t i = 0; i < sampler->missing.n; i++) {
+		struct process *process = process_find(table, sampler->missing.pid[i]);
+		if (process)
+			look_for(sampler, process);
 	}
+	if (!tasks_tell_all(sampler->tasks) || seen == table->n)
+		return;
+	for (size_t i = 0; i < table->n; i++)
+		if (table->live[i]->told.pass != sampler->pass)
+			look_for(sampler, table->live[i]);
 }
 
 static void give_turns(struct sampler *sampler)
@@ -234,7 +251,9 @@ static void give_turns(struct sampler *sampler)
 		struct process *process = sweep_next_turn(sampler);
 		if (process->kernel_thread)
 			continue;
-		sampler_look_at_cgroup(sampler, process);
+		/* A pass shows who was moved, unless it was several times and to the same address again. */
+		if (sampler->pass_ns - process->cgroup_ns >= CGROUP_S * second_ns)
+			sampler_look_at_cgroup(sampler, process);
 		sweep_look(sampler, process, LOOK_STATM, NULL);
 	}
 }
@@ -244,11 +263,12 @@ static int read_pass(struct sampler *sampler, size_t *ret_seen)
 	const char *records;
 	size_t len, seen = 0;
 
-	int r = tasks_begin(sampler->tasks);
+	int r = tasks_begin(sampler->tasks, sampler->tasks_anew);
 	if (r < 0)
 		return r;
 	while ((r = tasks_read(sampler->tasks, &records, &len)) == 0 && len)
 		seen += take_records(sampler, records, len);
+	sampler->tasks_anew = false;
 	*ret_seen = seen;
 	return r;
 }
@@ -260,12 +280,13 @@ int sweep_tasks(struct sampler *sampler)
 
 	sampler->pass++;
 	sampler->pass_ns = clock_monotonic_ns();
-	sampler->newcomers.n = sampler->work.n = 0;
+	sampler->newcomers.n = sampler->missing.n = sampler->work.n = 0;
 	int r = read_pass(sampler, &seen);
 	if (r < 0) {
 		sampler->gone.n = 0;
 		return r;
 	}
+	note_due(sampler);
 	/* Behind the pass: who is moved from now on shows in the next. */
 	sweep_place(sampler);
 	for (size_t i = 0; i < sampler->work.n; i++) {
@@ -273,8 +294,7 @@ int sweep_tasks(struct sampler *sampler)
 		if (process)
 			work_on(sampler, process, last_pass_ns);
 	}
-	if (seen != sampler->table.n)
-		look_for_missing(sampler);
+	look_for_missing(sampler, seen);
 	give_turns(sampler);
 	sweep_bury_gone(sampler);
 	for (size_t i = 0; i < sampler->newcomers.n; i++)
@@ -283,7 +303,7 @@ int sweep_tasks(struct sampler *sampler)
 	return 0;
 }
 
-/* --- Whether the iterator can be believed --- */
+/* --- Whether the kernel's program can be believed --- */
 
 /* This process as a pass has it. 0 or -errno; -ESRCH where it is not there. */
 static int find_own(struct tasks *tasks, struct task_process *ret)
@@ -292,7 +312,7 @@ static int find_own(struct tasks *tasks, struct task_process *ret)
 	size_t len;
 	bool found = false;
 
-	int r = tasks_begin(tasks);
+	int r = tasks_begin(tasks, true);
 	while (r == 0 && (r = tasks_read(tasks, &records, &len)) == 0 && len) {
 		for (size_t at = 0; at < len;) {
 			const struct task_thread *record = (const void *)(records + at);
@@ -306,7 +326,7 @@ static int find_own(struct tasks *tasks, struct task_process *ret)
 	return r < 0 ? r : found ? 0 : -ESRCH;
 }
 
-/* Whether /proc shows the pids of our own pid namespace, which the iterator counts in. */
+/* Whether /proc shows the pids of our own pid namespace, which the program counts in. */
 static bool has_own_pids(const struct proc_root *root)
 {
 	char target[NUM_TEXT_MAX];
@@ -329,7 +349,7 @@ static bool read_own(
 	       pid_stat_parse(ret_stat, text, len);
 }
 
-/* The iterator against /proc. It may be asked again where a thread of ours was changing our memory. */
+/* The program against /proc. It may be asked again where a thread of ours was changing our memory. */
 static int check_own(struct sampler *sampler, struct tasks *tasks, struct err *err)
 {
 	struct task_process record;
@@ -359,22 +379,31 @@ static int check_own(struct sampler *sampler, struct tasks *tasks, struct err *e
 	return err_set(err, EOPNOTSUPP, "the tasks are not what /proc says: %s", wrong);
 }
 
-int sampler_start_tasks(struct sampler *sampler, struct err *err)
+static int start_way(struct sampler *sampler, enum tasks_way way, struct err *err)
 {
 	struct tasks *tasks = NULL;
+	int r = tasks_open(way, &tasks, err);
 
-	if (!sampler->root->real || !has_own_pids(sampler->root))
-		return err_set(err, EOPNOTSUPP, "/proc is of another pid namespace, or a captured tree");
-	int r = tasks_open(&tasks, err);
-	if (r < 0)
-		return r;
-	r = check_own(sampler, tasks, err);
+	if (r == 0)
+		r = check_own(sampler, tasks, err);
 	if (r < 0) {
 		tasks_free(tasks);
 		return r;
 	}
 	sampler->tasks = tasks;
+	sampler->tasks_way = way;
+	sampler->tasks_anew = true;
 	return 0;
+}
+
+int sampler_start_tasks(struct sampler *sampler, enum tasks_way best, struct err *err)
+{
+	if (!sampler->root->real || !has_own_pids(sampler->root))
+		return err_set(err, EOPNOTSUPP, "/proc is of another pid namespace, or a captured tree");
+	int r = -EOPNOTSUPP;
+	for (enum tasks_way way = best; r < 0 && way < N_TASKS_WAYS; way++)
+		r = start_way(sampler, way, err);
+	return r;
 }
 
 void sampler_stop_tasks(struct sampler *sampler)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 
 int process_table_init(struct process_table *table)
@@ -30,6 +31,7 @@ void process_table_deinit(struct process_table *table)
 	for (size_t i = 0; i < table->n; i++)
 		process_free(table->live[i]);
 	free(table->live);
+	free(table->due_ns);
 	free(table->by_pid);
 	*table = (struct process_table) { 0 };
 }
@@ -37,11 +39,13 @@ void process_table_deinit(struct process_table *table)
 struct process *process_add(struct process_table *table, uint32_t pid)
 {
 	if (table->n == table->cap) {
-		size_t cap = table->cap ? table->cap * 2 : 512;
-		struct process **grown = reallocarray(table->live, cap, sizeof(*grown));
-		if (!grown)
+		size_t cap = table->cap;
+		if (!array_grow(&table->live, &cap, sizeof(*table->live)))
 			return NULL;
-		table->live = grown;
+		int64_t *due_ns = reallocarray(table->due_ns, cap, sizeof(*due_ns));
+		if (!due_ns)
+			return NULL;
+		table->due_ns = due_ns;
 		table->cap = cap;
 	}
 	struct process *process = aligned_alloc(_Alignof(struct process), sizeof(*process));
@@ -51,6 +55,7 @@ struct process *process_add(struct process_table *table, uint32_t pid)
 	process->pid = pid;
 	process->statm_fd = -1;
 	process->index = (uint32_t)table->n;
+	table->due_ns[table->n] = 0;
 	table->live[table->n++] = process;
 	table->by_pid[pid] = process;
 	return process;
@@ -60,6 +65,7 @@ static void move(struct process_table *table, size_t from, size_t to)
 {
 	table->live[to] = table->live[from];
 	table->live[to]->index = (uint32_t)to;
+	table->due_ns[to] = table->due_ns[from];
 }
 
 void process_remove(struct process_table *table, struct process *process)

@@ -49,6 +49,7 @@ struct process {
 	bool through_thread; /* statm_fd is a thread's: the leader ended */
 	bool changed;        /* since the last tick given to history */
 	bool born, renamed;  /* the same */
+	bool noted;          /* sampler.changes has it, for one of the three */
 	bool start_told;     /* in the news */
 	bool exit_told;
 	bool missed;     /* gone at the last tick, its end not reported yet */
@@ -56,7 +57,6 @@ struct process {
 	uint8_t moved;   /* of enum process_moved, while a sweep by tasks is at work */
 	uint8_t statm_len;
 	char statm[PROCESS_STATM_MAX];
-	int64_t rates_due_ns; /* when the rates of a still process change for age alone */
 	int64_t watch_until_ns;
 	int64_t sample_ns;        /* of the last sample, whatever it read */
 	struct rate_track *track; /* NULL while nothing changed for longer than every window */
@@ -72,6 +72,7 @@ struct process {
 	bool leader_ended; /* was reported, with other threads still there; how, is how all of it ended, */
 	int64_t leader_ended_ns; /* unless they live on */
 	int wait_status, leader_status;
+	uint32_t work_pass; /* the last sweep by tasks that had work with it */
 	struct process_told told __attribute__((aligned(64)));
 	struct board_process shown; /* what the board says; also the newest sample */
 } __attribute__((aligned(64)));
@@ -80,6 +81,9 @@ _Static_assert(offsetof(struct process, stat_ns) <= 128, "an unchanged process t
 struct process_table {
 	struct process **by_pid; /* BOARD_PIDS of them */
 	struct process **live;
+	/* When the rates of each of them, still as it is, change for age alone. Beside it, for a sweep that
+	 * is told who changed looks at nobody else. */
+	int64_t *due_ns;
 	size_t n, cap;
 	size_t cursor; /* live[0 .. cursor) had their turn in this round */
 };
@@ -95,6 +99,12 @@ static inline struct process *process_find(const struct process_table *table, ui
 /* A new record, zero but for pid, index and statm_fd; the table's. NULL without memory; pid must not be there
  * yet. */
 struct process *process_add(struct process_table *table, uint32_t pid);
+
+/* When the rates of a process are due. */
+static inline int64_t *process_due_ns(const struct process_table *table, const struct process *process)
+{
+	return &table->due_ns[process->index];
+}
 
 /* Closes and frees. Those that still wait for their turn in the round keep waiting. */
 void process_remove(struct process_table *table, struct process *process);

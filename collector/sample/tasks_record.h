@@ -7,9 +7,16 @@
 
 #include <stdint.h>
 
-enum { TASK_RECORD_THREAD = 1, TASK_RECORD_PROCESS = 2, TASK_RECORD_COMM = 16, TASK_RECORD_COUNTERS = 4 };
+enum {
+	TASK_RECORD_THREAD = 1,
+	TASK_RECORD_PROCESS = 2,
+	TASK_RECORD_GONE = 3,
+	TASK_RECORD_COMM = 16,
+	TASK_RECORD_COUNTERS = 4,
+};
 
-/* A thread that leads no group; also the beginning of a process's record, for the thread that does. */
+/* A thread that leads no group, or all of them together; a process that is no more, with its tgid alone; also
+ * the beginning of a process's record, for the thread that does. */
 struct task_thread {
 	uint32_t kind; /* TASK_RECORD_*; the length of the record follows from it */
 	uint32_t tgid;
@@ -33,4 +40,18 @@ struct task_process {
 	uint64_t size_pages, data_pages, stack_pages, exec_pages;
 	int64_t counter_pages[TASK_RECORD_COUNTERS]; /* MM_FILEPAGES and on, without what processors hold back
 						      */
+};
+
+/* Shared by the walk's program and its reader. */
+enum { TASK_WALK_RECORDS = 1 << 20, TASK_WALK_MOST = 1 << 16 /* processes */ };
+
+struct task_walk {
+	uint32_t capacity; /* entries there is room for; set by the reader */
+	uint32_t room;     /* bytes of records there is room for; the same */
+	uint32_t n;        /* entries in use; the reader sets 0 to be told of all */
+	uint32_t at, n_kept;
+	uint32_t len;  /* of records */
+	uint32_t more; /* there was not enough room for all that changed: the next walk has the rest */
+	uint32_t full; /* there are more processes than entries */
+	char records[TASK_WALK_RECORDS];
 };

@@ -99,8 +99,7 @@ static int walk(
 
 struct table {
 	struct buf *out;
-	const struct metric_list *list;
-	unsigned columns;
+	struct level_columns columns;
 };
 
 static int put_row(void *ctx, const struct history_point *point)
@@ -108,11 +107,11 @@ static int put_row(void *ctx, const struct history_point *point)
 	const struct table *table = ctx;
 
 	buf_put_i64(table->out, point->time_s);
-	for (unsigned column = 0; column < table->columns; column++) {
+	for (unsigned column = 0; column < table->columns.n; column++) {
 		buf_putc(table->out, '\t');
 		if (metric_has(point->present, column))
 			metric_value_render(table->out,
-				&table->list->rows[history_column_metric(table->list, column)],
+				&table->columns.list->rows[table->columns.metric[column]],
 				point->value[column]);
 		else
 			buf_putc(table->out, '-');
@@ -130,13 +129,14 @@ static int history_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	const struct metric_list *list = is_of_process(place) ? &process_metrics : &system_metrics;
-	struct table table = { out, list, history_columns(list) };
+	struct table table = { .out = out };
 	struct past past;
 
+	level_columns_init(&table.columns, list);
 	buf_puts(out, "time");
-	for (unsigned column = 0; column < table.columns; column++) {
+	for (unsigned column = 0; column < table.columns.n; column++) {
 		buf_putc(out, '\t');
-		buf_puts(out, list->rows[history_column_metric(list, column)].name);
+		buf_puts(out, list->rows[table.columns.metric[column]].name);
 	}
 	buf_putc(out, '\n');
 	return walk(view, place, &past, put_row, &table);

@@ -29,11 +29,15 @@ static int root_readme_render(
 		"       cat self/rss                 your own resident set, in bytes\n"
 		"       cat local/top/rss            the largest processes\n"
 		"       cat local/by-name/bash/stat  all processes of one name together\n"
-		"       cat local/history/10m        the last ten minutes, a line a second\n"
+		"back   cat local/history/10m        the last ten minutes; so 36h or any time; 36h.svg is a picture\n"
+		"       cat local/at/-1h/top/rss     as it was an hour ago; at/2026-11-20T14:00 or epoch seconds\n"
+		"wait   cat local/events             waits until there is news; for cat, grep, awk, not for tail\n"
 		"find   ls local                     numbers, then a directory for each process\n"
-		"act    echo sample_interval_ms 500 > local/config\n"
+		"       cat local/README             every name there, a line each; so in each directory\n"
+		"       cat local/stat.json          NAME.json: the same for programs, of tables too\n"
+		"act    echo sample_interval_ms 500 > local/config    (`memfs settings` has them all)\n"
 		"why    cat why                      the reason of your last refused write\n"
-		"read   units: bytes, seconds, bytes per second. `-` is not known. local/README has every name.\n"
+		"read   units: bytes, seconds, bytes per second. `-` is not known.\n"
 		"       stat -L, find -L, cp -L and tar h follow the links that tables and private files are.\n"
 		"\n");
 	tree_readme(view->tree, 0, out);

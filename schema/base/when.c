@@ -6,11 +6,16 @@
 
 enum { DAY_S = 86400, YEAR_MIN = 1970, YEAR_MAX = 9999 };
 
-static const struct {
-	char letter;
-	uint32_t seconds;
-} unit[] = { { 'd', DAY_S }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
-enum { N_UNITS = sizeof(unit) / sizeof(*unit) };
+const struct when_unit when_unit[N_WHEN_UNITS] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', DAY_S } };
+
+unsigned when_largest_unit(uint32_t seconds)
+{
+	unsigned i = N_WHEN_UNITS - 1;
+
+	while (seconds % when_unit[i].seconds)
+		i--;
+	return i;
+}
 
 bool when_duration_parse(struct span text, uint32_t *ret_seconds)
 {
@@ -18,12 +23,12 @@ bool when_duration_parse(struct span text, uint32_t *ret_seconds)
 
 	if (text.n < 2 || text.p[0] == '0' || !num_parse_whole(text.p, text.n - 1, &number))
 		return false;
-	for (unsigned i = 0; i < N_UNITS; i++) {
-		if (text.p[text.n - 1] != unit[i].letter)
+	for (unsigned i = 0; i < N_WHEN_UNITS; i++) {
+		if (text.p[text.n - 1] != when_unit[i].letter)
 			continue;
-		if (number > UINT32_MAX / unit[i].seconds)
+		if (number > UINT32_MAX / when_unit[i].seconds)
 			return false;
-		*ret_seconds = (uint32_t)number * unit[i].seconds;
+		*ret_seconds = (uint32_t)number * when_unit[i].seconds;
 		return true;
 	}
 	return false;
@@ -31,12 +36,10 @@ bool when_duration_parse(struct span text, uint32_t *ret_seconds)
 
 void when_duration_put(struct buf *out, uint32_t seconds)
 {
-	unsigned i = 0;
+	const struct when_unit *unit = &when_unit[when_largest_unit(seconds)];
 
-	while (seconds % unit[i].seconds)
-		i++;
-	buf_put_u64(out, seconds / unit[i].seconds);
-	buf_putc(out, unit[i].letter);
+	buf_put_u64(out, seconds / unit->seconds);
+	buf_putc(out, unit->letter);
 }
 
 /* Takes exactly n digits off the text. */

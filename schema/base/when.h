@@ -11,6 +11,16 @@
 #include "schema/base/buf.h"
 #include "schema/base/kv.h"
 
+/* The units of durations, ascending. Ids of nodes have their number in them (fs/tree.h). */
+enum { N_WHEN_UNITS = 4 };
+extern const struct when_unit {
+	char letter;
+	uint32_t seconds;
+} when_unit[N_WHEN_UNITS];
+
+/* The number of the largest that measures a duration whole. */
+unsigned when_largest_unit(uint32_t seconds);
+
 /*
  * A whole number that does not begin with 0, and its unit: s, m, h or d. Each duration has one text a unit,
  * so that a name made of it is not another's. False where it is no duration or has more than 32 bits.

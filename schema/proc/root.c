@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "schema/proc/root.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/num.h"
 #include "schema/proc/mountinfo.h"
@@ -324,15 +325,11 @@ int proc_open_living_thread(int pid_fd, int *ret_fd)
 
 static int add_pid(struct proc_pids *pids, uint32_t pid)
 {
-	if (pids->n == pids->cap) {
-		size_t cap = pids->cap ? pids->cap * 2 : 1024;
-		uint32_t *grown = reallocarray(pids->pid, cap, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		pids->pid = grown;
-		pids->cap = cap;
-	}
-	pids->pid[pids->n++] = pid;
+	uint32_t *place = array_push(&pids->pid, &pids->n, &pids->cap);
+
+	if (!place)
+		return -ENOMEM;
+	*place = pid;
 	return 0;
 }
 

@@ -20,6 +20,52 @@ teardown() {
 	done
 }
 
+@test "COMMAND --help is the command's own: its usage, what it does, and a line for each argument and option" {
+	local command words word
+	for command in mount umount status tree history settings; do
+		run -0 --separate-stderr "$MEMFS" "$command" --help
+		assert_equal "$stderr" ''
+		assert_line --index 0 --regexp "^usage: memfs $command( |\$)"
+		words=${lines[0]#usage: memfs "$command"}
+		for word in $(grep -oE -- '(-[a-z]|--[a-z]+|DIR)' <<<"$words" | sort -u); do
+			[[ $word == DIR && $words == *state=DIR* ]] || assert_line --regexp "^  $word( |\$)"
+		done
+	done
+	run -0 "$MEMFS" mount --help
+	local mount_help=$output
+	run -0 "$MEMFS" mount -f --help
+	assert_output "$mount_help"
+	run -0 "$MEMFS" mount -h
+	assert_output "$mount_help"
+	for word in $("$MEMFS" complete mount -o ''); do
+		assert_line --partial "  $word"
+	done
+	run -0 "$MEMFS" history export --from -1h --help
+	assert_line --partial '--pid PID[-START]'
+	# A word that is no command has none.
+	run -2 "$MEMFS" frobnicate --help
+	# Called wrongly, it says where to look.
+	run -2 --separate-stderr "$MEMFS" umount
+	[[ $stderr == *'memfs umount --help'* ]] || fail "$stderr"
+}
+
+@test "README.md names every option of mount" {
+	local option
+	for option in $("$MEMFS" complete mount -o ''); do
+		sed -n '/-o freshness_ms=/,/mount --help/p' "$TOP/README.md" | grep -qw -- "${option%=}" || fail "README.md says nothing of $option"
+	done
+}
+
+@test "settings lists every setting as config has it; both names of the interval's option are understood" {
+	setup_memfs interval_ms=100
+	run -0 "$MEMFS" settings
+	assert_equal "$(awk '{ print $1 }' <<<"$output")" "$(awk '{ print $1 }' "$MNT/local/config")"
+	assert_equal "$(field "$MNT/local/config" sample_interval_ms)" 100
+	setup_memfs_at other sample_interval_ms=200
+	assert_equal "$(field "$MNT/local/config" sample_interval_ms)" 200
+	run -2 "$MEMFS" settings all
+}
+
 @test "--version is the version of the build" {
 	run -0 "$MEMFS" --version
 	assert_output --regexp '^memfs [0-9]+\.[0-9]+\.[0-9]+$'

@@ -51,3 +51,23 @@ sys.exit(bad > 0)
 PYTHON
 	assert_success
 }
+
+@test 'what README.md shows first works' {
+	local line told=0
+	start sleep 1000
+	sleep 1000 3>&- &
+	kill -KILL $!
+	retry_until 30 recorded
+	cd "$BATS_TEST_TMPDIR"
+	while read -r line; do
+		# Nothing was recorded ten minutes ago, and events block.
+		line=${line%%  #*}
+		line=${line//\/memfs\//$MNT/}
+		line=${line/-10m/last}
+		run -0 sh -c "${line/timeout 9 cat/timeout 1 cat}"' || [ $? = 124 ]'
+		[[ -n $output || $line == cp* ]] || fail "nothing is shown: $line"
+		told=$((told + 1))
+	done < <(sed -n '/^Then:/,/^Sixteen/s/^    //p' "$TOP/README.md")
+	assert_equal "$told" 10
+	[[ -s 1d.svg && -s $MNT/local/alerts ]]
+}

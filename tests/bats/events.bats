@@ -266,3 +266,20 @@ line = lines_until(fd, lambda line: line[2] == b"config")[-1]
 assert b"history_days" in line[4], line
 PYTHON
 }
+
+@test 'programs that read by lines do as docs/events.md says' {
+	local command
+	# Something happens all the time.
+	start sh -c 'while :; do sleep 0.05; done'
+	for command in 'head -1' 'grep -m1 start' 'sed 1q' "awk '{ print; exit }'" "mawk '{ print; exit }'" "tail -n +1 -f"; do
+		[[ $command != mawk* ]] || command -v mawk >/dev/null || continue
+		run timeout 20 bash -c "$command '$events' 2>/dev/null | { read -r line; echo \"\$line\"; }"
+		assert_success
+		assert_output --regexp $'^[0-9]+\t[0-9.]+\t(start|exit)\tpid/'
+	done
+	run -0 timeout 20 sh -c "while read -r line; do echo \"\$line\"; break; done <'$events'"
+	assert_output --regexp $'^[0-9]+\t'
+	run -1 timeout 20 tail -c +1 -f "$events"
+	run -124 timeout 1 tail -f "$events"
+	assert_output ''
+}

@@ -160,4 +160,40 @@ PYTHON
 	assert_line "To unmount: $BUILD/memfs umount $dir"
 	run -0 sh "$TOP/examples/quickstart" "$dir" "$options" 3>&-
 	assert_line "memfs is mounted on $dir already"
+	refute_line --partial 'To renew it'
+}
+
+@test "quickstart says how to renew a mount that is of another build" {
+	local dir=$BATS_TEST_TMPDIR/q/mnt options other
+	options=state=$BATS_TEST_TMPDIR/q/state,run=$BATS_TEST_TMPDIR/q/run,node=quick
+	mkdir -p "$dir"
+	other=$(MEMFS=$MEMFS_BINARY memfs_for_users)
+	# A byte behind the program changes the file, not what it does.
+	echo >>"$(dirname "$other")/memfs-collector"
+	"$other" mount -o "$options" "$dir" 3>&-
+	export BUILD
+	BUILD=$(realpath "$MEMFS_BUILD")
+	run -0 sh "$TOP/examples/quickstart" "$dir" "$options" 3>&-
+	assert_line "memfs is mounted on $dir already"
+	assert_line "What serves it is of another build than the one made now: $(dirname "$other")/memfs-collector. To renew it:"
+	assert_line "  $BUILD/memfs umount $dir && sh examples/quickstart $dir $options"
+	assert_line "$dir/local/total:$(cat "$dir/local/total")"
+}
+
+@test "quickstart tells an ordinary user all that is missing, and does nothing" {
+	local checkout=$BATS_TEST_TMPDIR/checkout
+	mkdir -p "$checkout/tests"
+	cp -r "$TOP/examples" "$checkout"
+	cp "$TOP/tests/setup.sh" "$checkout/tests"
+	chmod 755 "$BATS_TEST_TMPDIR" "$checkout"
+	# As if fuse3 were not installed.
+	run -1 as_user sh -c 'command() { [ "$2" != fusermount3 ]; }; . "$0"' "$checkout/examples/quickstart"
+	assert_line --partial 'which takes:'
+	assert_line --partial 'fusermount3, of the package fuse3'
+	assert_line --partial "$checkout/build-release is not yours: BUILD=FOLDER"
+	assert_line --partial 'sh examples/quickstart DIR'
+	refute_line --partial /dev/fuse
+	assert_equal "$(ls "$checkout")" $'examples\ntests'
+	run -1 setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/nonexistent sh "$checkout/examples/quickstart"
+	[[ $(stat -c %a /dev/fuse) == 666 ]] || assert_line --partial 'a /dev/fuse that you may read and write'
 }

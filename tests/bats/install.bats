@@ -185,8 +185,8 @@ PYTHON
 	}
 	offers 'mount' m
 	offers '--help --version' --
-	offers '-f -o' mount -
-	offers 'state= single sweep=' mount -o s
+	offers '-f -o --help' mount -
+	offers 'state= single sample_interval_ms= sweep=' mount -o s
 	offers 'node=x,state=' mount -o node=x,st
 	offers '--markdown --man' tree --m
 	offers '' tree ''

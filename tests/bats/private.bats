@@ -297,12 +297,13 @@ PYTHON
 set -eu
 MEMFS=$1 folder=$2
 "$MEMFS" mount -o "state=$folder/state,run=$folder/run,node=user" "$folder/mnt"
-trap '"$MEMFS" umount "$folder/mnt"' EXIT
+trap 'cd /; kill $(jobs -p) 2>/dev/null || :; "$MEMFS" umount "$folder/mnt"' EXIT
 cd "$folder/mnt/local"
 for name in exe regions smaps_rollup numa_maps numa; do
 	[ -s "$folder/mnt/self/$name" ] && [ -n "$(cat "$folder/mnt/self/$name")" ]
 done
-sleep 1000 &
+sleep 1000 >/dev/null &
+until [ "$(cat "$!/comm")" = sleep ]; do :; done
 [ "$(cat "$!/exe")" = "$(readlink /proc/$!/exe)" ]
 echo reset >"$!/peak"
 kill "$!"
@@ -312,7 +313,6 @@ for name in exe regions smaps_rollup numa_maps numa; do
 	case $text in *'Permission denied'*) ;; *) echo "$text"; exit 1 ;; esac
 done
 if echo reset 2>/dev/null >1/peak; then exit 1; fi
-cd /
 echo fine
 SH
 	chown -R nobody:nogroup "$folder"

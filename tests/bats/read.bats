@@ -296,6 +296,21 @@ PYTHON
 	grep -q '^PID ' "$local/README"
 	# One screen of 100 columns and 40 lines.
 	[ "$(wc -l <"$MNT/README")" -le 40 ]
+	run awk '/^README / { exit } length($0) > 100' "$MNT/README"
+	assert_output ''
+}
+
+@test 'what README says to type works' {
+	local line told=0
+	retry_until 20 cat "$local/at/last/stat"
+	cd "$MNT"
+	while read -r line; do
+		# Nothing was recorded an hour ago, and events block.
+		line=${line/-1h/last}
+		run -0 timeout 20 sh -c "${line/cat local\/events/timeout 1 cat local/events || true}"
+		told=$((told + 1))
+	done < <(sed -nE 's/^(....)?   +((cat|ls) [^ ]+) .*|^(....)   (echo [^(]*).*/\2\5/p' README)
+	[[ $told -ge 12 ]] || fail "$told lines are understood"
 }
 
 @test 'names that no process has: no sign, no leading zero, no thread' {

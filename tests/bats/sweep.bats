@@ -59,7 +59,7 @@ grows_are_seen() {
 
 @test 'another word is refused with a reason' {
 	run -2 setup_memfs sweep=fast
-	assert_output --partial 'option sweep takes portable|bpf'
+	assert_output --partial 'option sweep takes portable|bpf|bpf-iterator'
 }
 
 @test 'an ordinary user gets the portable sweep, and the reason is in the log' {

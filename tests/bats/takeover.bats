@@ -221,16 +221,18 @@ while wanted not in text:
 
 @test 'kill -9 serve many times: files that are open, names and sizes stay what they were' {
 	start_still
-	local i id
+	local i id pid
 	id=$(stat -c %i "$local/$PID/rss")
 	exec 7<"$local/$PID/rss" 8<"$local"
 	cat "$local/$PID/rss" >"$BATS_TEST_TMPDIR/rss"
 	for i in 1 2 3 4 5 6 7 8; do
-		kill -KILL "$(serve_pid)"
+		pid=$(serve_pid)
+		kill -KILL "$pid"
 		cmp "$local/$PID/rss" "$BATS_TEST_TMPDIR/rss"
 		cmp /proc/self/fd/7 "$BATS_TEST_TMPDIR/rss"
 		assert_equal "$(stat -c %i "$local/$PID/rss")" "$id"
 		[[ $(cat "/proc/self/fd/8/total") == $(cat "$local/total") ]]
+		retry_until 5 replaced serve "$pid"
 	done
 	exec 7<&- 8<&-
 	grep -q . "$local/by-name/sleep/pids"
@@ -420,6 +422,30 @@ is_dead() {
 	local supervisor
 	supervisor=$(supervisor_pid)
 	kill -TERM "$supervisor"
+	retry_until 10 none_left
+	assert_equal "$(mounts_here)" ''
+}
+
+# wakes PID: how often it went to sleep so far.
+wakes() {
+	awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$1/status"
+}
+
+has_woken() {
+	(($(wakes "$1") >= $2))
+}
+
+# The supervisor asks serve once a second whether it is well.
+@test 'an umount is heard behind answers that the supervisor has not read yet' {
+	local supervisor serve
+	supervisor=$(supervisor_pid) serve=$(serve_pid)
+	kill -STOP "$serve"
+	retry_until 10 has_woken "$supervisor" $(($(wakes "$supervisor") + 4))
+	kill -STOP "$supervisor"
+	kill -CONT "$serve"
+	umount "$MNT"
+	retry_until 10 eval "[ ! -e /proc/$serve/exe ]"
+	kill -CONT "$supervisor"
 	retry_until 10 none_left
 	assert_equal "$(mounts_here)" ''
 }

@@ -198,13 +198,8 @@ static int run(const struct place *place)
 	CLEANUP_FREE struct times *owned = times;
 	bool fine = true;
 
-	for (size_t i = 0; i < n; i++) {
-		if (place_sleeper() < 0) {
-			perror("fork");
-			return 1;
-		}
-	}
-	if (!times || place_tmpfs("tmpfs") || place_mount_ready(place, "memfs", NULL) ||
+	if (!times || place_sleepers(n, NULL) || place_tmpfs("tmpfs") ||
+		place_mount_ready(place, "memfs", NULL) ||
 		copy_directory("memfs/nodes/bench", "tmpfs/nodes/bench", &names) ||
 		place_umount(place, "memfs"))
 		return 1;

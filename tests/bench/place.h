@@ -27,9 +27,23 @@
 struct place {
 	char dir[32];      /* the working directory */
 	const char *memfs; /* the program */
+	const char *only;  /* --only TEXT: what is named so, and nothing else; NULL: all */
 	bool quick;
 	unsigned rounds;
+	unsigned rounds_asked; /* --rounds N; 0: not */
 };
+
+/* The rounds of a bench that cannot have as many as others. */
+static inline unsigned place_rounds(const struct place *place, unsigned own, unsigned own_quick)
+{
+	return place->rounds_asked ? place->rounds_asked : place->quick ? own_quick : own;
+}
+
+static inline void place_pause_ms(unsigned ms)
+{
+	const struct timespec pause = { ms / 1000, (long)(ms % 1000) * 1000000 };
+	nanosleep(&pause, NULL);
+}
 
 /* Runs a program to its end. Its exit status, or -1. */
 static inline int place_run(const char *const *argv)
@@ -77,7 +91,6 @@ static inline int place_read(const char *path, char *text, size_t cap)
  * then, not the collector. */
 static inline int place_mount_ready(const struct place *place, const char *name, const char *more)
 {
-	const struct timespec pause = { 0, 10000000 };
 	char path[64], text[4096];
 
 	if (place_mount(place, name, more))
@@ -89,7 +102,7 @@ static inline int place_mount_ready(const struct place *place, const char *name,
 		const char *line = strstr(text, "\nprocesses ");
 		if (line && sscanf(line, " processes %lu", &processes) == 1 && processes)
 			return 0;
-		nanosleep(&pause, NULL);
+		place_pause_ms(10);
 	}
 	fprintf(stderr, "the collector does not publish\n");
 	return -1;
@@ -126,6 +139,21 @@ static inline pid_t place_sleeper(void)
 		_exit(0);
 	}
 	return pid;
+}
+
+/* So many of them; their pids, if wanted. 0, or -1 with a message. */
+static inline int place_sleepers(size_t n, pid_t *ret_pids)
+{
+	for (size_t i = 0; i < n; i++) {
+		pid_t pid = place_sleeper();
+		if (pid < 0) {
+			perror("fork");
+			return -1;
+		}
+		if (ret_pids)
+			ret_pids[i] = pid;
+	}
+	return 0;
 }
 
 static inline void place_end(pid_t pid)
@@ -178,6 +206,27 @@ static inline int place_guard(pid_t bench, const sigset_t *signals)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
+static inline bool place_read_arguments(struct place *place, int argc, char **argv)
+{
+	place->rounds = BENCH_ROUNDS;
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+		if (!strcmp(argv[i], "--quick")) {
+			place->quick = true;
+			place->rounds = BENCH_ROUNDS_QUICK;
+		} else if (!strcmp(argv[i], "--only") && *value) {
+			place->only = value;
+			i++;
+		} else if (!strcmp(argv[i], "--rounds") && atoi(value) > 0 && atoi(value) <= BENCH_ROUNDS) {
+			place->rounds = place->rounds_asked = (unsigned)atoi(value);
+			i++;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* The main of a bench: `run` returns 0 where everything held. */
 static inline int place_main(int argc, char **argv, int (*run)(const struct place *place))
 {
@@ -185,9 +234,12 @@ static inline int place_main(int argc, char **argv, int (*run)(const struct plac
 	struct rlimit limit;
 	sigset_t signals, before;
 
-	place.quick = argc > 1 && !strcmp(argv[1], "--quick");
-	place.rounds = place.quick ? BENCH_ROUNDS_QUICK : BENCH_ROUNDS;
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!place_read_arguments(&place, argc, argv)) {
+		fprintf(stderr, "usage: %s [--quick] [--only TEXT] [--rounds 1..%d]\n", argv[0],
+			BENCH_ROUNDS);
+		return 2;
+	}
 	if (!place.memfs) {
 		fprintf(stderr, "MEMFS must name the memfs program\n");
 		return 1;

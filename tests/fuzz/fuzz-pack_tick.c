@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes are a tick or not: walking it ends, subjects ascend, and following one by itself says what
- * walking says. The packer takes the same bytes as two ticks of a minute.
+ * Any bytes are a tick or not: walking it ends, subjects ascend, and where all of it is fine following one by
+ * itself says what walking says. The packer takes the same bytes as two ticks of a minute.
  */
 #include "collector/history_packer.h"
 #include "schema/pack.h"
@@ -9,8 +9,24 @@
 
 #include <string.h>
 
+/* Whether it can be walked to its end. */
+static bool is_whole(const uint8_t *data, size_t size)
+{
+	struct pack_cursor cursor;
+	struct pack_change change;
+	enum pack_step step;
+
+	if (!pack_tick_open(&cursor, data, size))
+		return false;
+	do {
+		step = pack_tick_next(&cursor, &change);
+	} while (step == PACK_ENTRY);
+	return step == PACK_END;
+}
+
 static void follow_each(const uint8_t *data, size_t size)
 {
+	bool whole = is_whole(data, size);
 	struct pack_cursor cursor;
 	struct pack_change change;
 	enum pack_step step;
@@ -27,9 +43,10 @@ static void follow_each(const uint8_t *data, size_t size)
 		CHECK(change.bytes >= data && change.bytes + change.len <= data + size);
 		bool good = pack_follow_apply(&walked, &change);
 		if (n < 50) {
-			CHECK(pack_tick_follow(&follow, data, size) == good);
-			CHECK(follow.alive == walked.alive && follow.present == walked.present);
-			CHECK(!memcmp(follow.value, walked.value, sizeof(follow.value)));
+			bool followed = pack_tick_follow(&follow, data, size);
+			CHECK(!whole || followed == good);
+			CHECK(!whole || (follow.alive == walked.alive && follow.present == walked.present));
+			CHECK(!whole || !memcmp(follow.value, walked.value, sizeof(follow.value)));
 		}
 		CHECK(walked.alive || !walked.present);
 		for (unsigned m = 0; m < PACK_METRICS_MAX; m++)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# docs/tree.md and the manual pages are what the compiled tables print; refresh them with `memfs ARGUMENTS >FILE`.
+# docs/tree.md, docs/settings.md and the manual pages are what the compiled tables print; refresh them with `memfs ARGUMENTS >FILE`.
 # shellcheck source=tests/lint/common.inc
 . "$(dirname "$0")/common.inc"
 
@@ -16,16 +16,17 @@ fresh() {
 
 check() {
 	fresh docs/tree.md tree --markdown
+	fresh docs/settings.md settings --markdown
 	fresh docs/man/memfs.5 tree --man
 	fresh docs/man/memfs.1 --help --man
 }
 
 sample() {
 	mkdir -p docs/man build
-	printf 'one\ntwo\n' | tee docs/tree.md >docs/man/memfs.1
+	printf 'one\ntwo\n' | tee docs/tree.md docs/settings.md >docs/man/memfs.1
 	printf '#!/bin/sh\nprintf "one\\n2\\n"\n' >build/memfs
 	chmod +x build/memfs
-	printf '%s\n' docs/tree.md:2: docs/man/memfs.5:1: docs/man/memfs.1:2:
+	printf '%s\n' docs/tree.md:2: docs/settings.md:2: docs/man/memfs.5:1: docs/man/memfs.1:2:
 }
 
 lint

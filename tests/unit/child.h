@@ -2,8 +2,10 @@
 /* A child process that changes as it is told. Include cmocka.h before. */
 #pragma once
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -98,6 +100,22 @@ static inline void child_do(const struct child *child, char letter)
 	assert_int_equal(write(child->tell, &letter, 1), 1);
 	assert_int_equal(read(child->hear, &done, 1), 1);
 	assert_int_equal(done, letter);
+}
+
+/* What the kernel lists: a watched build may have a thread of its own in each process. */
+static inline unsigned child_threads(const struct child *child)
+{
+	char path[64];
+	unsigned n = 0;
+	const struct dirent *entry;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)child->pid);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		n += *entry->d_name != '.';
+	closedir(dir);
+	return n;
 }
 
 static inline void child_end(const struct child *child)

@@ -127,12 +127,48 @@ static void processes_come_and_go(void **state)
 	assert_int_equal(board_next_pid(rig->reader, pid + 1), 0);
 	assert_int_equal(board_next_pid(rig->reader, UINT32_MAX), 0);
 
-	board_touch_process(rig->writer, 64, 5);
-	assert_int_equal(board_read_process(rig->reader, 64, &process), BOARD_FOUND);
-	assert_int_equal(process.sampled_ns, 5);
 	board_clear_process(rig->writer, 64);
 	assert_int_equal(board_read_process(rig->reader, 64, &process), BOARD_ABSENT);
 	assert_int_equal(board_next_pid(rig->reader, 64), 65);
+}
+
+static int64_t blocks_of(const struct rig *rig)
+{
+	struct stat st;
+	assert_int_equal(fstat(rig->fd, &st), 0);
+	return st.st_blocks;
+}
+
+static void memory_of_the_ended_goes_back(void **state)
+{
+	const struct rig *rig = *state;
+	enum { FIRST = 100000, PIDS = 10000, EACH = 1000, BLOCKS_A_PAGE = 4096 / 512 };
+	struct board_process process;
+
+	int64_t empty = blocks_of(rig);
+	for (uint32_t pid = FIRST; pid < FIRST + PIDS; pid++) {
+		process = process_of(pid, pid);
+		board_write_process(rig->writer, &process);
+	}
+	assert_true(blocks_of(rig) - empty >= PIDS * (int64_t)sizeof(process) / 512);
+	for (uint32_t pid = FIRST; pid < FIRST + PIDS; pid++)
+		if (pid % EACH)
+			board_clear_process(rig->writer, pid);
+	board_trim(rig->writer);
+	if (sysconf(_SC_PAGESIZE) == 4096)
+		assert_true(blocks_of(rig) - empty <= (2 * PIDS / EACH + 8) * BLOCKS_A_PAGE);
+	for (uint32_t pid = FIRST; pid < FIRST + PIDS; pid++) {
+		enum board_outcome found = board_read_process(rig->reader, pid, &process);
+		assert_int_equal(found, pid % EACH ? BOARD_ABSENT : BOARD_FOUND);
+		if (found == BOARD_FOUND)
+			assert_true(process.start_ticks == pid && is_whole(&process));
+	}
+	/* Used again. */
+	board_push_event(rig->writer, (struct board_event) { BOARD_BIRTH, FIRST + 1, 7 });
+	process = process_of(FIRST + 1, 7);
+	board_write_process(rig->writer, &process);
+	assert_int_equal(board_read_process(rig->reader, FIRST + 1, &process), BOARD_FOUND);
+	assert_int_equal(process.start_ticks, 7);
 }
 
 static void records_are_read_as_written(void **state)
@@ -486,6 +522,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_board_has_nothing),
 		TEST(processes_come_and_go),
+		TEST(memory_of_the_ended_goes_back),
 		TEST(records_are_read_as_written),
 		TEST(rings_say_what_was_lost),
 		TEST(readers_never_see_a_torn_record),

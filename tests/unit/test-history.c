@@ -62,14 +62,16 @@ static void put_tick(struct fixture *fixture, int64_t t, bool key, uint64_t befo
 {
 	struct pack_entry entry = { .subject = 0, .present = 1, .value = &value };
 	struct buf buf = BUF_INIT;
+	struct pack_tick tick;
 	int64_t seq;
 
 	if (!key) {
 		entry.before_present = 1;
 		entry.before_value = &before;
 	}
-	pack_tick_begin(&buf, key);
-	pack_tick_put(&buf, -1, &entry);
+	pack_tick_begin(&tick, &buf, key);
+	pack_tick_put(&tick, &entry);
+	pack_tick_end(&tick);
 	assert_int_equal(store_put_journal(fixture->store, t * NS + 7, buf.data, buf.len, &seq), STORE_OK);
 	buf_deinit(&buf);
 }

@@ -92,6 +92,7 @@ static void bad_ones_are_refused_with_a_reason(void **state)
 	assert_refused("freshness_ms=60001", ERANGE, "option freshness_ms takes 10 to 60000");
 	assert_refused("freshness_ms=4294967306", ERANGE, "option freshness_ms takes 10 to 60000");
 	assert_refused("interval_ms=3600001", ERANGE, "option interval_ms takes 10 to 3600000");
+	assert_refused("sample_interval_ms=9", ERANGE, "option sample_interval_ms takes 10 to 3600000");
 	assert_refused("log_level=4", ERANGE, "option log_level takes 0 to 3");
 	assert_refused("node=a,oops", EINVAL, "there is no option `oops`");
 }
@@ -102,7 +103,7 @@ static void the_ends_of_a_range_are_taken(void **state)
 
 	set(&options, "freshness_ms=10,interval_ms=10");
 	assert_int_equal(options.freshness_ms, 10);
-	set(&options, "freshness_ms=60000,interval_ms=3600000");
+	set(&options, "freshness_ms=60000,sample_interval_ms=3600000");
 	assert_int_equal(options.interval_ms, 3600000);
 	options_deinit(&options);
 }
@@ -134,10 +135,32 @@ static void what_is_put_sets_the_same(void **state)
 	options_deinit(&again);
 }
 
+static void an_option_that_fixes_a_setting_has_its_name_and_range(void **state)
+{
+	struct options options = OPTIONS_INIT;
+	struct buf words CLEANUP_BUF = BUF_INIT, doc CLEANUP_BUF = BUF_INIT;
+
+	assert_string_equal(options_fixing(SETTING_FRESHNESS_MS), "freshness_ms");
+	assert_string_equal(options_fixing(SETTING_SAMPLE_INTERVAL_MS), "sample_interval_ms");
+	assert_null(options_fixing(SETTING_HISTORY_DAYS));
+	set(&options, "interval_ms=50,log_level=1");
+	options_put(&options, &words);
+	assert_string_equal(words.data, "sample_interval_ms=50");
+	struct option_info info;
+	for (size_t i = 0; options_describe(i, &info); i++) {
+		if (!strcmp(info.name, "freshness_ms"))
+			options_put_doc(i, &doc);
+	}
+	buf_putc(&doc, 0);
+	assert_string_equal(
+		doc.data, "no number is older than this; 10 to 60000 (the setting freshness_ms, 100)");
+	options_deinit(&options);
+}
+
 static void help_has_what_people_may_say_and_no_more(void **state)
 {
 	static const char *const shown[] = { "node=", "state=", "run=", "proc=", "single ",
-		"freshness_ms=", "interval_ms=", "log_level=", "sweep=" };
+		"freshness_ms=", "sample_interval_ms=", "log_level=", "sweep=" };
 	struct buf help CLEANUP_BUF = BUF_INIT;
 	unsigned lines = 0;
 
@@ -301,6 +324,7 @@ int main(void)
 		cmocka_unit_test(bad_ones_are_refused_with_a_reason),
 		cmocka_unit_test(the_ends_of_a_range_are_taken),
 		cmocka_unit_test(what_is_put_sets_the_same),
+		cmocka_unit_test(an_option_that_fixes_a_setting_has_its_name_and_range),
 		cmocka_unit_test(help_has_what_people_may_say_and_no_more),
 		cmocka_unit_test(names_of_nodes_are_mapped),
 		cmocka_unit_test(paths_become_absolute_and_directories_are_made),

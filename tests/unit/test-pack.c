@@ -34,6 +34,39 @@ static void assert_same_minute(const struct pack_minute *a, const struct pack_mi
 	}
 }
 
+/* By sample, and of one second, the same is read. */
+static void assert_same_samples(const struct pack_minute *minute, const void *bytes, size_t len)
+{
+	struct pack_rows *rows = malloc(sizeof(*rows));
+	uint64_t value[PACK_METRICS_MAX];
+	unsigned i = 0;
+
+	memset(rows, 0xa5, sizeof(*rows));
+	assert_true(pack_minute_rows(rows, bytes, len));
+	assert_int_equal(rows->n_metrics, minute->n_metrics);
+	assert_true(rows->seconds == minute->seconds);
+	for (unsigned s = 0; s < PACK_SECONDS; s++) {
+		bool has = minute->seconds >> s & 1;
+		uint64_t present = 7, expected = 0;
+
+		for (unsigned m = 0; m < minute->n_metrics; m++)
+			expected |= (minute->present[m] >> s & 1) << m;
+		assert_int_equal(
+			pack_minute_at(bytes, len, s, &present, value), has ? PACK_SAMPLE : PACK_NONE);
+		assert_true(present == expected);
+		for (unsigned m = 0; m < minute->n_metrics; m++) {
+			if (!(expected >> m & 1))
+				continue;
+			assert_true(value[m] == minute->value[m][s]);
+			assert_true(rows->value[i * rows->n_metrics + m] == minute->value[m][s]);
+		}
+		if (has)
+			assert_true(rows->present[i++] == expected);
+	}
+	assert_int_equal(rows->n, i);
+	free(rows);
+}
+
 static size_t round_trip(const struct pack_minute *minute)
 {
 	struct pack_minute *back = malloc(sizeof(*back));
@@ -45,6 +78,7 @@ static size_t round_trip(const struct pack_minute *minute)
 	assert_int_equal(buf_error(&buf), 0);
 	assert_true(pack_minute_decode(back, buf.data, buf.len));
 	assert_same_minute(minute, back);
+	assert_same_samples(minute, buf.data, buf.len);
 	/* Cut anywhere it is no minute, and with a byte more neither. */
 	for (size_t cut = 0; cut < buf.len; cut++)
 		assert_false(pack_minute_decode(back, buf.data, cut));
@@ -178,7 +212,7 @@ static void a_later_sample_replaces(void **state)
 
 /* --- ticks --- */
 
-enum { SUBJECTS = 50, METRICS = 9, TICKS = 200 };
+enum { SUBJECTS = 150, METRICS = 9, TICKS = 200, MARKED = 2 /* of the head */ };
 
 struct model {
 	bool alive;
@@ -194,10 +228,10 @@ static void ticks_follow_every_subject(void **state)
 
 	for (unsigned t = 0; t < TICKS; t++) {
 		bool key = t % 60 == 0;
-		int64_t before = -1;
+		struct pack_tick writing;
 
 		tick[t] = BUF_INIT;
-		pack_tick_begin(&tick[t], key);
+		pack_tick_begin(&writing, &tick[t], key);
 		for (unsigned i = 0; i < SUBJECTS; i++) {
 			struct model *now = &model[t][i], *was = t ? &model[t - 1][i] : now;
 			struct pack_entry entry = { .subject = i * 3 };
@@ -223,11 +257,12 @@ static void ticks_follow_every_subject(void **state)
 				entry.before_present = was->present;
 				entry.before_value = was->value;
 			}
-			pack_tick_put(&tick[t], before, &entry);
-			before = entry.subject;
+			pack_tick_put(&writing, &entry);
 		}
+		pack_tick_end(&writing);
 		assert_int_equal(buf_error(&tick[t]), 0);
 	}
+	assert_true(tick[180].data[0] & MARKED && !(tick[0].data[0] & MARKED));
 	for (unsigned i = 0; i < SUBJECTS; i++) {
 		struct pack_follow follow = { .subject = i * 3 }, nobody = { .subject = i * 3 + 1 };
 
@@ -250,15 +285,115 @@ static void ticks_follow_every_subject(void **state)
 		buf_deinit(&tick[t]);
 }
 
+/* A tick of n subjects: 7, 17, 27 ... */
+static void put_crowd(struct buf *out, unsigned n)
+{
+	struct pack_tick tick;
+
+	pack_tick_begin(&tick, out, false);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t value[2] = { i << 12, i * 1000003 };
+		struct pack_entry entry = { .subject = (int64_t)i * 10 + 7, .present = 3, .value = value };
+
+		pack_tick_put(&tick, &entry);
+	}
+	pack_tick_end(&tick);
+	assert_int_equal(buf_error(out), 0);
+}
+
+static enum pack_step walk(const struct buf *tick, size_t *ret_n)
+{
+	struct pack_cursor cursor;
+	struct pack_change change;
+	enum pack_step step;
+
+	*ret_n = 0;
+	if (!pack_tick_open(&cursor, tick->data, tick->len))
+		return PACK_BAD;
+	while ((step = pack_tick_next(&cursor, &change)) == PACK_ENTRY)
+		++*ret_n;
+	return step;
+}
+
+/* Around every number of entries at which a mark is due, each subject is found, and nobody else is. */
+static void marks_lead_to_every_subject(void **state)
+{
+	for (unsigned n = 0; n < 140; n++) {
+		struct buf buf = BUF_INIT;
+		size_t walked;
+
+		buf_puts(&buf, "before it"); /* marks count from where the tick begins */
+		put_crowd(&buf, n);
+		struct buf tick = { .data = buf.data + 9, .len = buf.len - 9 };
+		assert_int_equal(!!(tick.data[0] & MARKED), n > 32);
+		assert_int_equal(walk(&tick, &walked), PACK_END);
+		assert_int_equal(walked, n);
+		for (int64_t subject = 0; subject < n * 10 + 20; subject++) {
+			struct pack_follow follow = { .subject = subject };
+
+			assert_true(pack_tick_follow(&follow, tick.data, tick.len));
+			assert_int_equal(follow.alive, subject % 10 == 7 && subject / 10 < n);
+			assert_true(
+				follow.value[1] == (follow.alive ? (uint64_t)(subject / 10) * 1000003 : 0));
+		}
+		buf_deinit(&buf);
+	}
+}
+
+/* As the journal of an earlier version has it. */
+static void a_tick_without_marks_is_read_alike(void **state)
+{
+	enum { N = 100, MARKS = 3 };
+	struct buf buf = BUF_INIT;
+	size_t walked;
+
+	put_crowd(&buf, N);
+	buf.data[0] = (char)(buf.data[0] & ~MARKED);
+	buf.len -= MARKS * 12 + 4;
+	assert_int_equal(walk(&buf, &walked), PACK_END);
+	assert_int_equal(walked, N);
+	for (int64_t i = 0; i < N; i++) {
+		struct pack_follow follow = { .subject = i * 10 + 7 };
+
+		assert_true(pack_tick_follow(&follow, buf.data, buf.len));
+		assert_true(follow.alive && follow.value[1] == (uint64_t)i * 1000003);
+	}
+	buf_deinit(&buf);
+}
+
+/* Each bit of them turned: whoever walks the tick sees it, and whoever follows it reads nothing beyond. */
+static void marks_that_lie_are_found(void **state)
+{
+	enum { N = 100, MARKS = 3 };
+	struct buf buf = BUF_INIT;
+	size_t walked;
+
+	put_crowd(&buf, N);
+	for (size_t bit = 8 * (buf.len - MARKS * 12 - 4); bit < 8 * buf.len; bit++) {
+		char *byte = buf.data + bit / 8;
+
+		*byte = (char)(*byte ^ 1 << bit % 8);
+		assert_int_equal(walk(&buf, &walked), PACK_BAD);
+		for (int64_t subject = 0; subject < N * 10; subject += 9) {
+			struct pack_follow follow = { .subject = subject };
+			pack_tick_follow(&follow, buf.data, buf.len);
+		}
+		*byte = (char)(*byte ^ 1 << bit % 8);
+	}
+	buf_deinit(&buf);
+}
+
 static void a_torn_tick_changes_nothing(void **state)
 {
 	uint64_t value[3] = { 1 << 20, 77, UINT64_MAX };
 	struct pack_entry entry = { .subject = 200, .present = 7, .value = value };
 	struct pack_follow before = { .subject = 200, .alive = true, .present = 1, .value = { 5 } }, follow;
 	struct buf buf = BUF_INIT;
+	struct pack_tick tick;
 
-	pack_tick_begin(&buf, true);
-	pack_tick_put(&buf, -1, &entry);
+	pack_tick_begin(&tick, &buf, true);
+	pack_tick_put(&tick, &entry);
+	pack_tick_end(&tick);
 	for (size_t cut = 0; cut < buf.len; cut++) {
 		if (cut == 1)
 			continue; /* the head alone: a tick in which nobody lives */
@@ -282,9 +417,11 @@ static void the_largest_subject_fits(void **state)
 	struct pack_cursor cursor;
 	struct pack_change change;
 	struct buf buf = BUF_INIT;
+	struct pack_tick tick;
 
-	pack_tick_begin(&buf, false);
-	pack_tick_put(&buf, -1, &entry);
+	pack_tick_begin(&tick, &buf, false);
+	pack_tick_put(&tick, &entry);
+	pack_tick_end(&tick);
 	assert_true(pack_tick_open(&cursor, buf.data, buf.len));
 	assert_int_equal(pack_tick_next(&cursor, &change), PACK_ENTRY);
 	assert_true(change.subject == INT64_MAX - 1 && !change.len);
@@ -307,6 +444,9 @@ int main(void)
 		cmocka_unit_test(any_minute_survives),
 		cmocka_unit_test(a_later_sample_replaces),
 		cmocka_unit_test(ticks_follow_every_subject),
+		cmocka_unit_test(marks_lead_to_every_subject),
+		cmocka_unit_test(a_tick_without_marks_is_read_alike),
+		cmocka_unit_test(marks_that_lie_are_found),
 		cmocka_unit_test(a_torn_tick_changes_nothing),
 		cmocka_unit_test(the_largest_subject_fits),
 	};

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fs/snapshot.h"
 #include "tests/unit/fs_world.h"
@@ -428,6 +429,30 @@ static void a_half_made_rendering_was_never_there(void **state)
 	end(bench);
 }
 
+/* 24 MiB, where each set that could hold something were looked at. */
+static void takes_memory_for_what_was_rendered_alone(void **state)
+{
+	enum { LOOKS = 20, BLOCK = 512, PAGE = 4096 };
+	struct bench *bench = begin();
+	struct stat st;
+	char bytes[16];
+	size_t len;
+
+	begin_again(bench);
+	assert_int_equal(fstat(bench->world.keep_fd, &st), 0);
+	int64_t before = st.st_blocks;
+	for (uint32_t pid = 1; pid <= LOOKS; pid++) {
+		struct place place = number_of(pid);
+		assert_false(snapshot_park(bench->snapshots, &place, 1));
+		assert_int_equal(snapshot_read(bench->snapshots, &place, 0, sizeof(bytes), bytes, &len), 0);
+	}
+	begin_again(bench);
+	assert_int_equal(fstat(bench->world.keep_fd, &st), 0);
+	assert_in_range(before, 0, 8 * PAGE / BLOCK);
+	assert_in_range(st.st_blocks - before, 1, (LOOKS + 8) * PAGE / BLOCK);
+	end(bench);
+}
+
 /* --- threads: what the kernel's two requests see, while the ticker does its work --- */
 
 struct crowd {
@@ -517,6 +542,7 @@ int main(void)
 		cmocka_unit_test(the_next_serve_serves_the_same_bytes_until_they_are_invalidated),
 		cmocka_unit_test(all_that_a_predecessor_handed_out_is_invalidated),
 		cmocka_unit_test(a_half_made_rendering_was_never_there),
+		cmocka_unit_test(takes_memory_for_what_was_rendered_alone),
 		cmocka_unit_test(threads_never_see_bytes_of_another_length),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include "schema/store.h"
 #include "tests/unit/store_world.h"
 
+#include <inttypes.h>
+
 static void rows_come_back(void **state)
 {
 	struct store *store = writer(*state);
@@ -98,6 +100,84 @@ static void one_writer_at_a_time(void **state)
 
 /* --- age and size --- */
 
+static int take_of_minute(void *ctx, int64_t subject, const void *blob, size_t len)
+{
+	sprintf((char *)ctx + strlen(ctx), "%" PRId64 "=%.*s ", subject, (int)len, (const char *)blob);
+	return 0;
+}
+
+/* Everybody's rows of a minute, by subject, however they were put; and the last tick of a second. */
+static void an_instant_is_one_walk(void **state)
+{
+	struct store *store = writer(*state);
+	char text[400] = "";
+	int64_t seq;
+
+	assert_int_equal(store_begin(store), STORE_OK);
+	assert_int_equal(store_put_minute(store, 9, 5, "i", 1), STORE_OK);
+	assert_int_equal(store_put_minute(store, 2, 6, "later", 5), STORE_OK);
+	assert_int_equal(store_put_minute(store, 0, 5, "node", 4), STORE_OK);
+	assert_int_equal(store_put_minute(store, 2, 5, "b", 1), STORE_OK);
+	assert_int_equal(store_put_minute(store, 2, 4, "earlier", 7), STORE_OK);
+	/* At 100.4, 100.7, 101.0 and 101.3. */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(store_put_journal(
+					 store, INT64_C(100400000000) + i * INT64_C(300000000), "t", 1, &seq),
+			STORE_OK);
+	assert_int_equal(store_commit(store), STORE_OK);
+	assert_int_equal(store_each_of_minute(store, 5, take_of_minute, text), STORE_OK);
+	assert_int_equal(store_each_of_minute(store, 7, take_of_minute, text), STORE_OK);
+	assert_string_equal(text, "0=node 2=b 9=i ");
+	assert_int_equal(store_last_journal(store, 100, &seq), STORE_OK);
+	assert_int_equal(seq, 2);
+	assert_int_equal(store_last_journal(store, 101, &seq), STORE_OK);
+	assert_int_equal(seq, 4);
+	assert_int_equal(store_last_journal(store, 102, &seq), STORE_ABSENT);
+	assert_int_equal(store_last_journal(store, INT64_MAX, &seq), STORE_ABSENT);
+	assert_int_equal(store_last_journal(store, INT64_MIN, &seq), STORE_ABSENT);
+	store_close(store);
+}
+
+static int take_id(void *ctx, const struct store_subject *subject)
+{
+	sprintf((char *)ctx + strlen(ctx), "%" PRId64 ":%u ", subject->id, subject->pid);
+	return 0;
+}
+
+static int stop_at_subject(void *ctx, const struct store_subject *subject)
+{
+	return 42;
+}
+
+/* Side by side, far apart, not there, and beyond the last. */
+static void wanted_subjects_are_found_among_others(void **state)
+{
+	static const int64_t wanted[] = { 1, 2, 3, 5, 40, 41, 90, 91, 300, 301, 400, 5000, 6000 };
+	const size_t n = sizeof(wanted) / sizeof(*wanted);
+	struct store *store = writer(*state);
+	char text[400] = "";
+	int64_t boot;
+	int deleted;
+
+	assert_int_equal(store_begin(store), STORE_OK);
+	assert_int_equal(store_put_boot(store, "aaaa", 1, &boot), STORE_OK);
+	for (uint32_t i = 1; i <= 400; i++)
+		assert_int_equal(put_process(store, boot, 1000 + i, 1, "x"), i);
+	assert_int_equal(store_end_subject(store, 41, 10), STORE_OK);
+	assert_int_equal(store_end_subject(store, 300, 10), STORE_OK);
+	assert_int_equal(store_expire_subjects(store, 20, 10, &deleted), STORE_OK);
+	assert_int_equal(deleted, 2);
+	assert_int_equal(store_commit(store), STORE_OK);
+	assert_int_equal(store_each_subject_of(store, wanted, n, take_id, text), STORE_OK);
+	assert_string_equal(text, "1:1001 2:1002 3:1003 5:1005 40:1040 90:1090 91:1091 301:1301 400:1400 ");
+	*text = 0;
+	assert_int_equal(store_each_subject_of(store, wanted, 0, take_id, text), STORE_OK);
+	assert_int_equal(store_each_subject_of(store, wanted + n - 2, 2, take_id, text), STORE_OK);
+	assert_string_equal(text, "");
+	assert_int_equal(store_each_subject_of(store, wanted, n, stop_at_subject, NULL), 42);
+	store_close(store);
+}
+
 static void the_oldest_go_first(void **state)
 {
 	struct store *store = writer(*state);
@@ -172,6 +252,8 @@ int main(void)
 		TEST(what_was_rolled_back_is_not_there),
 		TEST(the_check_finds_what_it_names),
 		TEST(one_writer_at_a_time),
+		TEST(an_instant_is_one_walk),
+		TEST(wanted_subjects_are_found_among_others),
 		TEST(the_oldest_go_first),
 		TEST(settings_stay),
 	};
