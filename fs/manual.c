@@ -96,8 +96,22 @@ void manual_put_program(struct buf *out)
 		buf_clear(&doc);
 	}
 	buf_puts(out,
+		".SH RECORDS OF A COMMAND\n"
+		".B memfs run\nbecomes the command, with\n.B libmemfs\\-preload.so\nin front of what is preloaded, and tells it by\n"
+		".BR MEMFS_TRACE ,\n.BR MEMFS_FOLLOW ,\n.B MEMFS_RUN\nand\n.B MEMFS_SHADOW\nhow to record.\n"
+		"It goes to the memfs of\n.BI run= DIR\nor\n.BR MEMFS_RUN ,\nelse to that of the user, else to all in\n.IR /run/memfs* .\n"
+		"What stands in the way (no memfs, a static or setuid program, no library) is said on standard error once.\n"
+		".PP\nWith\n.B \\-\\-report\nthe command is a child. After its end this is on standard error:\n"
+		".PP\n.EX\nmemfs: pid PID ended with BYTES bytes in N blocks not freed\n"
+		"suspect_bytes suspect_blocks live_bytes live_blocks oldest_age rate_1m caller symbol module\n\\&...\n.EE\n"
+		".PP\nwhich are the first twenty places of\n.I leaks/callers\nof its remains in\n.IR ended/ ,\nseparated by TAB.\n"
+		"Where blocks could not be recorded, the first line ends with their number.\n"
 		".SH EXIT STATUS\n0 fine, 1 failed, 2 called wrongly. The reason is on standard error.\n"
+		".B memfs run\nends as the command does; 125: it is not run\n.RB ( \\-\\-require ),\n"
+		"126: it cannot be run, 127: it is not found.\n"
 		".SH ENVIRONMENT\n"
+		".TP\n.B MEMFS_TRACE\noff, exact, sample [BYTES], stacks [BYTES]: what a program with the library records from its first call on\n"
+		".TP\n.B MEMFS_RUN\nthe run directory of the memfs that takes its records\n"
 		".TP\n.BR XDG_RUNTIME_DIR \" and \" XDG_STATE_HOME\n"
 		"where an ordinary user's sockets and history are\n"
 		".TP\n.B NOTIFY_SOCKET\n"
