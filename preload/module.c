@@ -113,7 +113,7 @@ static uint32_t module_add(const struct dl_find_object *object)
 	return (uint32_t)index + 1;
 }
 
-uint32_t module_find(uintptr_t addr)
+uint32_t module_number(uintptr_t addr)
 {
 	struct dl_find_object object;
 	uint64_t used;

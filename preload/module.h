@@ -15,7 +15,7 @@
 #include "preload/shim.h"
 
 /* The module of a return address, from 1; 0: none, or the table is full. Async-signal-safe. */
-uint32_t module_find(uintptr_t addr) hidden;
+uint32_t module_number(uintptr_t addr) hidden;
 
 /* Marks the module if it is not loaded where it was any more: true at the first such call, false else. */
 bool module_drop_gone(uint32_t module) hidden;

@@ -25,7 +25,7 @@ static uint64_t site_place(uint64_t key, unsigned probe)
 static void site_describe(uint64_t index, uint64_t key)
 {
 	struct shadow_site *site = &shim.sites[index];
-	uint32_t module = module_find((uintptr_t)key), next;
+	uint32_t module = module_number((uintptr_t)key), next;
 
 	if (!module)
 		return;

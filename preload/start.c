@@ -227,9 +227,9 @@ static void region_publish(struct shadow_header *header)
 		stack_learn_first();
 	shim.header = header;
 	/* The program, whose path is asked of the kernel, and the shim, in which the copied stacks begin. */
-	module_find(getauxval(AT_ENTRY));
-	module_find((uintptr_t)start);
-	header->allocator = module_find((uintptr_t)shim.real.malloc);
+	module_number(getauxval(AT_ENTRY));
+	module_number((uintptr_t)start);
+	header->allocator = module_number((uintptr_t)shim.real.malloc);
 	control_begin(header);
 	atomic_store_explicit(&header->state, SHADOW_READY, memory_order_release);
 }
