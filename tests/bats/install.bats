@@ -25,11 +25,13 @@ install_into() {
 	local root=$BATS_TEST_TMPDIR/root
 	install_into "$root"
 	run -0 sh -c 'find "$1" ! -type d -printf "%P\n" | LC_ALL=C sort' sh "$root"
-	assert_output "$(cat <<-'LIST'
+	assert_output "$(cat <<-LIST
 	usr/local/bin/memfs
+	usr/local/include/memfs.h
 	usr/local/lib/systemd/system/memfs.service
 	usr/local/lib/sysusers.d/memfs.conf
 	usr/local/lib/tmpfiles.d/memfs.conf
+	usr/local/lib/$(cc -print-multiarch)/libmemfs-preload.so
 	usr/local/libexec/memfs-collector
 	usr/local/libexec/memfs-symbols
 	usr/local/share/bash-completion/completions/memfs
@@ -47,6 +49,8 @@ install_into() {
 	"$root/usr/local/bin/memfs" mount -o "$OPTIONS" "$MNT" 3>&-
 	assert_equal "$(field "$MNT/status" collector)" running
 	assert_equal "$(readlink "/proc/$(collector_pid)/exe")" "$root/usr/local/libexec/memfs-collector"
+	run -0 "$root/usr/local/bin/memfs" run --require -o "run=$RUN" -- sh -c 'echo "$LD_PRELOAD"'
+	assert_output --partial "/lib/$(cc -print-multiarch)/libmemfs-preload.so"
 	run -0 "$root/usr/local/bin/memfs" umount "$MNT"
 
 	run -0 ninja -C "$MEMFS_BUILD" uninstall

@@ -196,3 +196,33 @@ holds_one_of() {
 	assert_output nobody
 	retry_until 20 recorded_since "$before" 1
 }
+
+@test 'an ordinary user'\''s mount takes the records of that user, over the death of its collector' {
+	local folder=$BATS_TEST_TMPDIR/user memfs
+	memfs=$(memfs_for_users)
+	cp "$MEMFS_BUILD/libmemfs-preload.so" "${memfs%/*}"
+	chmod 644 "${memfs%/*}/libmemfs-preload.so"
+	mkdir -p "$folder/mnt" "$folder/state"
+	cat >"$folder/inside" <<'SH'
+set -eu
+memfs=$1 folder=$2
+"$memfs" mount -o "state=$folder/state,run=$folder/run,node=user,interval_ms=200" "$folder/mnt"
+trap '"$memfs" umount "$folder/mnt"' EXIT
+value() { awk -v key="$1" '$1 == key { print $2 }' "$folder/mnt/status"; }
+wait_for() { for i in $(seq 600); do if "$@"; then return; fi; sleep 0.05; done; echo "not in time: $*"; return 1; }
+"$memfs" run --require -o "run=$folder/run" -- sleep 1000 &
+one() { [ "$(value recorded)" = 1 ]; }
+wait_for one
+kill -KILL "$(awk '$1 == "collector" { print $2 }' "$folder/run/state")"
+again() { [ "$(value recorded_total)" -ge 2 ] && one; }
+wait_for again
+kill $!
+none() { [ "$(value recorded)" = 0 ]; }
+wait_for none
+echo fine
+SH
+	chown -R nobody:nogroup "$folder"
+	run as_user timeout 100 bash "$folder/inside" "$memfs" "$folder"
+	assert_success
+	assert_line fine
+}
