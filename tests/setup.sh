@@ -36,6 +36,10 @@ test shellcheck       tests/lint/shell.sh
 test systemd          the unit, sysusers.d and tmpfiles.d, checked and lived with (tests/bats/{install,systemd}.bats)
 test mandoc           checking the manual pages (tests/bats/install.bats)
 test zsh              completion (tests/bats/install.bats)
+test g++              C++ under the shim (tests/bats/preload.bats)
+test libjemalloc2     other allocators under the shim (tests/bats/preload.bats)
+test libtcmalloc-minimal4 the same
+test libmimalloc2.0   the same
 soak libclang-rt-dev  libFuzzer and the sanitizers of clang
 bench atop                         bench-peers
 bench pcp                          bench-peers (pmcd, pmdaproc, pmlogger)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc and its like. Off: a jump to the allocator's. Exact: its block is put on record as it comes, and
+ * taken off before it goes, or another thread could have the address before. Nothing here sets errno, takes a
+ * lock or makes a system call; what the allocator does stays as it is, refusals and aborts too.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "preload/control.h"
+
+/* A start, a sample that may be due, or blocks that may be at any address. */
+static __attribute__((noinline)) void *malloc_rarely(size_t size, uintptr_t caller, uint64_t control)
+{
+	void *block;
+
+	control = control_settle(control);
+	block = shim.real.malloc(size);
+	control_note(block, size, caller, control);
+	return block;
+}
+
+/* This one and the next are reached by a jump, so that their caller is that of malloc. */
+static __attribute__((noinline)) void *malloc_sampled(size_t size, uint64_t control)
+{
+	if (likely(control_is_sampling(control) && sample_passes(size, control)))
+		return shim.real.malloc(size);
+	return malloc_rarely(size, CALLER, control);
+}
+
+static __attribute__((noinline)) void *malloc_exact(size_t size)
+{
+	void *block = shim.real.malloc(size);
+
+	return record_block(block, size, CALLER_AGAIN);
+}
+
+exported void *malloc(size_t size)
+{
+	uint64_t control = control_get();
+
+	if (!control)
+		return shim.real.malloc(size);
+	if (likely(control == shim.fast_control))
+		return malloc_exact(size);
+	return malloc_sampled(size, control);
+}
+
+extern __typeof__(malloc) hooks_malloc hidden __attribute__((alias("malloc"), copy(malloc)));
+
+static __attribute__((noinline)) void free_slowly(void *block)
+{
+	record_forget_slowly(block);
+	shim.real.free(block);
+}
+
+static __attribute__((noinline)) void free_sampled(void *block, uint64_t control)
+{
+	if (unlikely(control_may_have(block, control)))
+		return free_slowly(block);
+	shim.real.free(block);
+}
+
+exported void free(void *block)
+{
+	uint64_t control = control_get();
+
+	if (control) {
+		if (unlikely(control != shim.fast_control))
+			return free_sampled(block, control);
+		if (unlikely(!record_forget(block)))
+			return free_slowly(block);
+	}
+	shim.real.free(block);
+}
+
+exported void *calloc(size_t n, size_t size)
+{
+	uint64_t control = control_get();
+	void *block;
+
+	if (likely(!control))
+		return shim.real.calloc(n, size);
+	control = control_settle(control);
+	block = shim.real.calloc(n, size);
+	/* Where it was given, the product is a size. */
+	if (control && block)
+		control_note(block, n * size, CALLER, control);
+	return block;
+}
+
+/* A block that could not be moved stays what it was; of size 0 some allocators free, and give NULL for that.
+ */
+static void *realloc_noted(void *block, size_t size, uintptr_t caller, uint64_t control)
+{
+	_Atomic uint64_t *slot = NULL;
+	uint64_t old = 0;
+	void *moved;
+
+	control = control_settle(control);
+	if (!control)
+		return shim.real.realloc(block, size);
+	if (block && (slot = record_slot((uintptr_t)block, shim.granule_shift)))
+		old = record_take(slot);
+	moved = shim.real.realloc(block, size);
+	if (!moved && size) {
+		if (slot)
+			record_put_back(slot, old);
+		return NULL;
+	}
+	if (slot)
+		record_let_go((uintptr_t)block, old);
+	if (moved) {
+		control_note(moved, size, caller, control);
+		if (unlikely(old & SHADOW_KEPT))
+			record_keep(moved);
+	}
+	return moved;
+}
+
+exported void *realloc(void *block, size_t size)
+{
+	uint64_t control = control_get();
+
+	if (likely(!control))
+		return shim.real.realloc(block, size);
+	return realloc_noted(block, size, CALLER, control);
+}
+
+/* Not the C library's, which comes back by realloc: the caller would be the C library. */
+exported void *reallocarray(void *block, size_t n, size_t size)
+{
+	uint64_t control = control_get();
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (likely(!control))
+		return shim.real.realloc(block, bytes);
+	return realloc_noted(block, bytes, CALLER, control);
+}
+
+exported void *memalign(size_t alignment, size_t size)
+{
+	uint64_t control = control_settle(control_get());
+	void *block = shim.real.memalign(alignment, size);
+
+	if (unlikely(control))
+		control_note(block, size, CALLER, control);
+	return block;
+}
+
+exported void *aligned_alloc(size_t alignment, size_t size)
+{
+	uint64_t control = control_settle(control_get());
+	void *block = shim.real.aligned_alloc(alignment, size);
+
+	if (unlikely(control))
+		control_note(block, size, CALLER, control);
+	return block;
+}
+
+exported int posix_memalign(void **ret_block, size_t alignment, size_t size)
+{
+	uint64_t control = control_settle(control_get());
+	int r = shim.real.posix_memalign(ret_block, alignment, size);
+
+	if (unlikely(control) && !r)
+		control_note(*ret_block, size, CALLER, control);
+	return r;
+}
+
+exported void *valloc(size_t size)
+{
+	uint64_t control = control_settle(control_get());
+	void *block = shim.real.valloc(size);
+
+	if (unlikely(control))
+		control_note(block, size, CALLER, control);
+	return block;
+}
+
+exported void *pvalloc(size_t size)
+{
+	uint64_t control = control_settle(control_get());
+	void *block = shim.real.pvalloc(size);
+
+	if (unlikely(control))
+		control_note(block, size, CALLER, control);
+	return block;
+}
+
+/* Names of free that the C library may not have: of old, and of C23. What they are told of a block is not
+ * needed. */
+void cfree(void *block) exported;
+void free_sized(void *block, size_t size) exported;
+void free_aligned_sized(void *block, size_t alignment, size_t size) exported;
+
+exported void cfree(void *block)
+{
+	free(block);
+}
+
+exported void free_sized(void *block, size_t size)
+{
+	free(block);
+}
+
+exported void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+	free(block);
+}
+
+/* Programs that allocate nothing have a region too, and no library may register handlers from within malloc.
+ */
+__attribute__((constructor)) static void construct(void)
+{
+	start();
+	pthread_atfork(start_before_fork, NULL, start_in_child);
+}
