@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -17,9 +16,11 @@
 #include "collector/connector.h"
 #include "collector/control.h"
 #include "collector/control_server.h"
+#include "collector/descriptors.h"
 #include "collector/history.h"
 #include "collector/inquiry.h"
 #include "collector/jobs.h"
+#include "collector/leaks/regions.h"
 #include "collector/news.h"
 #include "collector/sample/sampler.h"
 #include "schema/base/cleanup.h"
@@ -51,12 +52,14 @@ struct loop {
 	struct jobs *inquiry_jobs, *args_jobs; /* their workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
+	struct regions *regions; /* NULL: of a captured machine */
 	int epoll, timer, signals, connector;
 	struct alarms alarms;
 	struct history_events events; /* since the last tick */
 	uint64_t next_event;          /* the first that is not among them yet */
 	struct board_health health;
 	uint64_t lost_before; /* what predecessors lost */
+	uint64_t recorded_before, refused_before; /* the same of regions */
 	uint64_t lost;        /* ticks that came too late, overruns of the connector */
 	bool overrun;         /* since the last tick */
 	bool stop;
@@ -162,6 +165,16 @@ static enum board_sweep sweep_in_use(const struct sampler *sampler)
 	return sampler->tasks_way == TASKS_WALK ? BOARD_SWEEP_BPF : BOARD_SWEEP_BPF_ITERATOR;
 }
 
+static void say_regions(struct loop *loop)
+{
+	struct regions_stat stat;
+
+	regions_read_stat(loop->regions, &stat);
+	loop->health.recorded = stat.live;
+	loop->health.recorded_total = loop->recorded_before + stat.found_total;
+	loop->health.recorded_refused_total = loop->refused_before + stat.refused_total;
+}
+
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 {
 	struct board_health *health = &loop->health;
@@ -180,6 +193,8 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
 	health->sweep = sweep_in_use(&loop->sampler);
+	if (loop->regions)
+		say_regions(loop);
 	board_write_health(loop->board, health);
 }
 
@@ -208,6 +223,8 @@ static void tick(struct loop *loop)
 		log_warning("the BPF sweep failed (%s): sweeps are %s from now on",
 			err_name(-loop->sampler.tasks_error), board_sweep_name[sweep_in_use(&loop->sampler)]);
 	loop->sampler.tasks_error = 0;
+	if (loop->regions)
+		regions_tick(loop->regions);
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
 	struct history_tick *history = sampler_history(&loop->sampler);
 	history_events_collect(&loop->events, loop->board, &loop->next_event);
@@ -271,6 +288,8 @@ static void on_event(void *ctx, const struct connector_event *event)
 	default:
 		if (sampler_told(&loop->sampler, event))
 			add_dying(loop, event->pid);
+		if (event->kind == CONNECTOR_EXEC && loop->regions)
+			regions_told_exec(loop->regions, event->pid);
 		break;
 	}
 }
@@ -391,17 +410,21 @@ static void start_connector(struct loop *loop)
 		log_info("no proc connector (%s): births and ends come from listings", err_name(-fd));
 }
 
-/* Descriptors for kept statm files: all that may be had but a reserve. */
-static size_t kept_max(void)
+static int start_regions(struct loop *loop)
 {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+	const struct loop_options *options = loop->options;
+
+	if (!options->root->real)
 		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * SAMPLER_FD_SPARE)
-		return 0;
-	return limit.rlim_cur > BOARD_PIDS ? BOARD_PIDS : limit.rlim_cur - SAMPLER_FD_SPARE;
+	const struct regions_options regions = {
+		.root = options->root,
+		.sampler = &loop->sampler,
+		.board = loop->board,
+		.offers_fd = options->offers_fd,
+		.holder_fd = options->holder_fd,
+	};
+	int r = regions_new(&regions, &loop->regions);
+	return r < 0 ? r : watch(loop, regions_fd(loop->regions));
 }
 
 static int start(struct loop *loop)
@@ -431,11 +454,13 @@ static int start(struct loop *loop)
 
 	board_take_over(loop->board, &loop->health);
 	loop->lost_before = loop->health.dropped;
+	loop->recorded_before = loop->health.recorded_total;
+	loop->refused_before = loop->health.recorded_refused_total;
 	/* The predecessor's timer ended with it: ours is to be set even where the interval is the same. */
 	loop->health.interval_ms = 0;
 	/* Subscribed before the first listing: nothing falls between the two. */
 	start_connector(loop);
-	r = sampler_init(&loop->sampler, options->root, loop->board, kept_max(), &loop->health);
+	r = sampler_init(&loop->sampler, options->root, loop->board, descriptors_for_sampler(), &loop->health);
 	if (r < 0)
 		return r;
 	start_tasks(loop);
@@ -456,6 +481,9 @@ static int start(struct loop *loop)
 	for (int id = 0; id < N_NOTES; id++)
 		note_changed(loop, (enum note)id, &loop->control.notes[id]);
 	alarms_restore(&loop->alarms, &loop->sampler, loop->board);
+	r = start_regions(loop);
+	if (r < 0)
+		return r;
 	if (options->control_fd >= 0) {
 		r = control_server_new(options->control_fd, options->server_uid, control_handle,
 			&loop->control, &loop->server);
@@ -474,7 +502,8 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false, answers = false, args = false;
+	bool births = false, requests = false, results = false, answers = false, args = false,
+	     regions = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -490,6 +519,8 @@ static void turn(struct loop *loop)
 			answers = true;
 		else if (fd == jobs_fd(loop->args_jobs))
 			args = true;
+		else if (loop->regions && fd == regions_fd(loop->regions))
+			regions = true;
 		else
 			requests = true;
 	}
@@ -503,6 +534,9 @@ static void turn(struct loop *loop)
 		control_server_dispatch(loop->server);
 		inquiries_tidy(&loop->inquiries);
 	}
+	/* Before the ends that the kernel reports: a region that waits in the socket is of one that ended. */
+	if (regions)
+		regions_dispatch(loop->regions);
 	if (births)
 		on_connector(loop);
 	/* In a storm before the ring is full: then it is known what is left out. */
@@ -553,8 +587,9 @@ int loop_run(const struct loop_options *options)
 		jobs_dispatch(loop->inquiry_jobs);
 	if (loop->args.busy)
 		jobs_dispatch(loop->args_jobs);
-	if (loop->inquiries.n_running || loop->args.busy)
+	if (loop->inquiries.n_running || loop->args.busy || regions_busy(loop->regions))
 		_exit(EXIT_SUCCESS);
+	regions_free(loop->regions);
 	jobs_free(loop->args_jobs);
 	jobs_free(loop->inquiry_jobs);
 	inquiries_deinit(&loop->inquiries);

@@ -17,6 +17,8 @@ struct loop_options {
 	const struct proc_root *root;
 	struct board *board;
 	int control_fd;        /* a listening socket; -1: none */
+	int offers_fd;         /* where processes offer their shadow regions; -1: nowhere */
+	int holder_fd;         /* the link to who holds them; -1: nobody */
 	int ready_fd;          /* a byte is written once the first tick is published; -1: none */
 	uid_t server_uid;      /* whose requests are believed */
 	struct settings fixed; /* by options, for this run; 0: not */

@@ -24,7 +24,7 @@
 enum { EXIT_USAGE = 2, EXIT_LOCKED = 3, LOCK_PATIENCE_MS = 3000, LOCK_POLL_MS = 20 };
 
 struct options {
-	int board_fd, control_fd, ready_fd, interval_ms, freshness_ms, log_level, server_uid;
+	int board_fd, control_fd, ready_fd, offers_fd, holder_fd, interval_ms, freshness_ms, log_level, server_uid;
 	char *state_dir, *run_dir, *proc_root, *sweep;
 	gboolean version;
 };
@@ -48,7 +48,8 @@ static bool is_setting(enum setting id, int value)
 static bool parse_options(int argc, char **argv, struct options *options)
 {
 	*options = (struct options) {
-		.board_fd = -1, .control_fd = -1, .ready_fd = -1, .log_level = LOG_LEVEL_INFO
+		.board_fd = -1, .control_fd = -1, .ready_fd = -1, .offers_fd = -1, .holder_fd = -1,
+		.log_level = LOG_LEVEL_INFO
 	};
 	const GOptionEntry entries[] = {
 		{ "board-fd", 0, 0, G_OPTION_ARG_INT, &options->board_fd, "Inherited board, a sealed memfd",
@@ -57,6 +58,10 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			"Inherited listening SEQPACKET socket", "N" },
 		{ "ready-fd", 0, 0, G_OPTION_ARG_INT, &options->ready_fd,
 			"Written to once the first tick is published", "N" },
+		{ "offers-fd", 0, 0, G_OPTION_ARG_INT, &options->offers_fd,
+			"Inherited SOCK_DGRAM, where programs offer what they record", "N" },
+		{ "holder-fd", 0, 0, G_OPTION_ARG_INT, &options->holder_fd,
+			"Inherited SEQPACKET link to who holds that for the next collector", "N" },
 		{ "state", 0, 0, G_OPTION_ARG_FILENAME, &options->state_dir, "Where the history is kept",
 			"DIR" },
 		{ "run", 0, 0, G_OPTION_ARG_FILENAME, &options->run_dir, "The instance's run directory",
@@ -186,6 +191,8 @@ static int run(const struct options *options)
 		.board = board,
 		.control_fd = options->control_fd,
 		.ready_fd = options->ready_fd,
+		.offers_fd = options->offers_fd,
+		.holder_fd = options->holder_fd,
 		.server_uid = (uid_t)options->server_uid,
 		.fixed.value[SETTING_SAMPLE_INTERVAL_MS] = (uint64_t)options->interval_ms,
 		.fixed.value[SETTING_FRESHNESS_MS] = (uint64_t)options->freshness_ms,

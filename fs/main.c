@@ -5,6 +5,8 @@
  *   commands.def, command*.c, options.c   what people call, and what they can say with it
  *   manual.c, complete.c  the manual pages, and completion in shells: made of the same rows
  *   settings_text.c       the settings as prose
+ *   run_*.c               what `memfs run` makes for a command, looks at, and reports
+ *   offers_socket.c       where programs offer what they record
  *   notify.c              the service manager that waits for the mount
  *   supervisor*.c         `memfs mount`: holds the mount, keeps the others running
  *   serve.c               `memfs serve`: answers the mount

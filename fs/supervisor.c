@@ -248,6 +248,8 @@ static void dispatch(struct supervisor *supervisor, int fd)
 		on_link(supervisor);
 	else if (fd == supervisor->collector.link)
 		on_collector_pipe(supervisor);
+	else if (fd == supervisor->hold_fd)
+		hold_take(supervisor);
 	else if (fd == supervisor->timer)
 		on_timer(supervisor);
 	else if (fd == supervisor->signals)
@@ -347,6 +349,8 @@ static int begin(struct supervisor *supervisor, struct err *err)
 {
 	int r = init_loop(supervisor);
 
+	if (!r)
+		r = hold_init(supervisor);
 	if (r)
 		return err_set(err, -r, "cannot set up the loop: %s", strerror(-r));
 	r = place_prepare(supervisor, err);
@@ -356,10 +360,14 @@ static int begin(struct supervisor *supervisor, struct err *err)
 	if ((r = place_share(supervisor, err)) ||
 		(supervisor->main_fd < 0 && (r = place_mount(supervisor, err))))
 		return r;
-	if (supervisor->collector.pid)
+	if (supervisor->collector.pid) {
 		r = watch(supervisor, supervisor->collector.pidfd);
-	else
+		if (!r)
+			r = watch(supervisor, supervisor->hold_fd);
+		hold_ask_again(supervisor);
+	} else {
 		r = start_child(supervisor, &supervisor->collector);
+	}
 	if (!r)
 		r = start_child(supervisor, &supervisor->serve);
 	return r ? err_set(err, -r, "cannot start: %s", strerror(-r)) : 0;
@@ -388,6 +396,8 @@ int supervise(const struct options *options, int ready_fd)
 		.board_fd = -1,
 		.board_read_fd = -1,
 		.control_fd = -1,
+		.offers_fd = -1,
+		.hold_fd = -1,
 		.serve = CHILD_INIT("serve"),
 		.collector = CHILD_INIT("collector"),
 		.epoll = -1,
@@ -410,6 +420,7 @@ int supervise(const struct options *options, int ready_fd)
 	status = supervisor->exit_status;
 	if (supervisor->options.id != options->id)
 		free(supervisor->options.id);
+	hold_deinit(supervisor);
 	free(supervisor);
 	return status;
 }

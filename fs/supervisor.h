@@ -6,6 +6,7 @@
  * supervisor.c         its life: start, loop, end
  * supervisor_child.c   starting a child with just what it may have
  * supervisor_adopt.c   what a supervisor that was killed left behind
+ * supervisor_hold.c    what programs record, held for the next collector
  * supervisor_place.c   directories, sockets, mounts
  */
 #pragma once
@@ -19,7 +20,15 @@
 #include "schema/base/err.h"
 
 /* The collector's inherited descriptors. */
-enum collector_fd { COLLECTOR_FD_BOARD = 3, COLLECTOR_FD_CONTROL, COLLECTOR_FD_READY, COLLECTOR_FDS_END };
+enum collector_fd {
+	COLLECTOR_FD_BOARD = 3,
+	COLLECTOR_FD_CONTROL,
+	COLLECTOR_FD_READY,
+	COLLECTOR_FD_OFFERS,
+	COLLECTOR_FD_HOLDER,
+	COLLECTOR_FD_HOLDER_OTHER, /* the supervisor's end of the same, for its successor to copy */
+	COLLECTOR_FDS_END
+};
 enum { COLLECTOR_EXIT_IN_USE = 3 }; /* another one has the state directory */
 
 struct child {
@@ -55,6 +64,9 @@ struct supervisor {
 	int lock;                    /* of the run directory */
 	int state_fd;                /* RUN/state */
 	int main_fd, live_fd, init_fd, keep_fd, board_fd, board_read_fd, control_fd;
+	int offers_fd; /* shim.sock; -1 where it cannot be had */
+	int hold_fd;   /* our end of the link on which the collector has us hold shadow regions */
+	struct holdings *holdings;
 	struct child serve, collector;
 	struct lingering lingering[LINGERING_MAX];
 	unsigned n_lingering;
@@ -83,12 +95,23 @@ void child_forget(struct child *child);
 /* --- supervisor_place.c --- */
 int place_prepare(struct supervisor *supervisor, struct err *err); /* directories, lock, id, programs */
 int place_share(
-	struct supervisor *supervisor, struct err *err); /* board, control socket: those not adopted */
+	struct supervisor *supervisor, struct err *err); /* board, sockets: those not adopted */
 int place_mount(struct supervisor *supervisor, struct err *err); /* both sessions, anew */
 void place_unmount(struct supervisor *supervisor);
 void place_clean(const char *run, int run_fd); /* what would be left in the run directory */
 /* Whom serve runs as under root: memfs, or nobody. 0, or -ENOENT where there is neither. */
 int place_find_server(uid_t *ret_uid, gid_t *ret_gid);
+
+/* --- supervisor_hold.c --- */
+struct holdings;
+int hold_init(struct supervisor *supervisor); /* 0 or -ENOMEM */
+void hold_deinit(struct supervisor *supervisor);
+/* A link for a new collector, who gets the other end; what is left on the former one is taken in. 0 or -errno. */
+int hold_link(struct supervisor *supervisor, int *ret_theirs);
+/* Takes in what the collector has to say. */
+void hold_take(struct supervisor *supervisor);
+/* Has an adopted collector give all that it has. */
+void hold_ask_again(struct supervisor *supervisor);
 
 /* --- supervisor_adopt.c --- */
 

@@ -356,10 +356,14 @@ static void adopt_collector(struct supervisor *supervisor, const struct lingerin
 	}
 	supervisor->board_fd = copy_fd(pidfd, COLLECTOR_FD_BOARD);
 	supervisor->control_fd = copy_fd(pidfd, COLLECTOR_FD_CONTROL);
-	if (supervisor->board_fd < 0 || supervisor->control_fd < 0 ||
+	supervisor->hold_fd = copy_fd(pidfd, COLLECTOR_FD_HOLDER_OTHER);
+	supervisor->offers_fd = copy_fd(pidfd, COLLECTOR_FD_OFFERS);
+	if (supervisor->board_fd < 0 || supervisor->control_fd < 0 || supervisor->hold_fd < 0 ||
 		child_adopt(&supervisor->collector, collector->pid)) {
 		close_fd(&supervisor->board_fd);
 		close_fd(&supervisor->control_fd);
+		close_fd(&supervisor->hold_fd);
+		close_fd(&supervisor->offers_fd);
 		stop(collector, SIGTERM);
 	} else {
 		log_info("going on with collector pid=%d", (int)collector->pid);

@@ -155,19 +155,21 @@ int child_start_collector(struct supervisor *supervisor)
 {
 	const struct options *options = &supervisor->options;
 	struct child *child = &supervisor->collector;
-	char board[16], control[16], ready[16], log_level[16], interval[16], freshness[16], uid[16];
+	char board[16], control[16], ready[16], offers[16], holder[16], log_level[16], interval[16], freshness[16], uid[16];
 	char *argv[32];
 	int ends[2], n = 0;
 
 	snprintf(board, sizeof(board), "%d", COLLECTOR_FD_BOARD);
 	snprintf(control, sizeof(control), "%d", COLLECTOR_FD_CONTROL);
 	snprintf(ready, sizeof(ready), "%d", COLLECTOR_FD_READY);
+	snprintf(offers, sizeof(offers), "%d", supervisor->offers_fd < 0 ? -1 : COLLECTOR_FD_OFFERS);
+	snprintf(holder, sizeof(holder), "%d", COLLECTOR_FD_HOLDER);
 	snprintf(log_level, sizeof(log_level), "%u", options->log_level);
 	snprintf(interval, sizeof(interval), "%u", options->interval_ms);
 	snprintf(freshness, sizeof(freshness), "%u", options->freshness_ms);
 	snprintf(uid, sizeof(uid), "%u", (unsigned)supervisor->serve_uid);
 	const char *words[] = { "memfs-collector", "--board-fd", board, "--control-fd", control, "--ready-fd",
-		ready, "--state", options->state, "--run", options->run, "--proc", options->proc,
+		ready, "--offers-fd", offers, "--holder-fd", holder, "--state", options->state, "--run", options->run, "--proc", options->proc,
 		"--log-level", log_level, "--server-uid", uid };
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		argv[n++] = (char *)(uintptr_t)words[i];
@@ -186,16 +188,24 @@ int child_start_collector(struct supervisor *supervisor)
 	argv[n] = NULL;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
-	CLEANUP_CLOSE int theirs = ends[1];
+	CLEANUP_CLOSE int ready_end = ends[0], theirs = ends[1], holder_end = -1;
+	int r = hold_link(supervisor, &holder_end);
+	if (r)
+		return r;
 	const int fds[] = {
 		[COLLECTOR_FD_BOARD - 3] = supervisor->board_fd,
 		[COLLECTOR_FD_CONTROL - 3] = supervisor->control_fd,
 		[COLLECTOR_FD_READY - 3] = theirs,
+		/* Where there is no such socket, something takes its place. */
+		[COLLECTOR_FD_OFFERS - 3] = supervisor->offers_fd < 0 ? theirs : supervisor->offers_fd,
+		[COLLECTOR_FD_HOLDER - 3] = holder_end,
+		[COLLECTOR_FD_HOLDER_OTHER - 3] = supervisor->hold_fd,
 	};
 	struct launch launch = { supervisor->collector_exe, argv, fds, COLLECTOR_FDS_END - 3, false, 0, 0 };
 	child_forget(child);
-	child->link = ends[0];
-	return start(supervisor, child, &launch);
+	child->link = steal_fd(&ready_end);
+	r = start(supervisor, child, &launch);
+	return r ? r : watch(supervisor, supervisor->hold_fd);
 }
 
 int child_adopt(struct child *child, pid_t pid)

@@ -18,12 +18,14 @@
 
 #include "fs/fuse.h"
 #include "fs/keep.h"
+#include "fs/offers_socket.h"
 #include "fs/own_dir.h"
 #include "fs/supervisor.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/log.h"
 #include "schema/board.h"
 #include "schema/proc/root.h"
+#include "schema/shadow.h"
 
 enum { UUID_TEXT = 36, STACKED_MAX = 16, LOCK_MS = 1000, DYING_MS = 500, POLL_MS = 5 };
 
@@ -217,28 +219,56 @@ int place_prepare(struct supervisor *supervisor, struct err *err)
 	return open_programs(supervisor, err);
 }
 
-static int make_control_socket(struct supervisor *supervisor, struct err *err)
+/* A socket in the run directory that its owner can use, and the server's group where root made it. */
+static int bind_socket(struct supervisor *supervisor, int fd, const char *name, mode_t mode, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int n = snprintf(
-		address.sun_path, sizeof(address.sun_path), "%s/control.sock", supervisor->options.run);
+		address.sun_path, sizeof(address.sun_path), "%s/%s", supervisor->options.run, name);
 
 	if (n >= (int)sizeof(address.sun_path))
 		return err_set(err, ENAMETOOLONG, "the path of run=%s is too long for a socket",
 			supervisor->options.run);
 	unlink(address.sun_path);
 	mode_t mask = umask(0177);
-	int r = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 128) ? -errno
-												    : 0;
+	int r = bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
 	umask(mask);
 	if (!r && !geteuid() &&
-		(chown(address.sun_path, 0, supervisor->serve_gid) || chmod(address.sun_path, 0660)))
+		(chown(address.sun_path, 0, supervisor->serve_gid) || chmod(address.sun_path, mode)))
 		r = -errno;
+	return r ? err_set(err, -r, "%s: %s", address.sun_path, strerror(-r)) : 0;
+}
+
+static int make_control_socket(struct supervisor *supervisor, struct err *err)
+{
+	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return err_set(err, errno, "cannot make a socket: %s", strerror(errno));
+	int r = bind_socket(supervisor, fd, "control.sock", 0660, err);
 	if (r)
-		return err_set(err, -r, "%s: %s", address.sun_path, strerror(-r));
+		return r;
+	if (listen(fd, 128))
+		return err_set(err, errno, "cannot listen: %s", strerror(errno));
 	supervisor->control_fd = steal_fd(&fd);
 	return 0;
+}
+
+/*
+ * Where all that run can offer what they record. Without it there are no records of those that live for less
+ * than a tick, and the mount is as good as ever.
+ */
+static void make_offers_socket(struct supervisor *supervisor)
+{
+	struct err err = { 0 };
+	CLEANUP_CLOSE int fd = offers_socket();
+
+	if (fd < 0)
+		log_warning("no %s/" SHADOW_SOCKET ": %s", supervisor->options.run, strerror(-fd));
+	else if (bind_socket(supervisor, fd, SHADOW_SOCKET, 0666, &err))
+		log_warning("%s", err.reason);
+	else
+		supervisor->offers_fd = steal_fd(&fd);
 }
 
 int place_share(struct supervisor *supervisor, struct err *err)
@@ -254,6 +284,8 @@ int place_share(struct supervisor *supervisor, struct err *err)
 	if (supervisor->board_read_fd < 0)
 		return err_set(err, -supervisor->board_read_fd, "cannot share the board: %s",
 			strerror(-supervisor->board_read_fd));
+	if (supervisor->offers_fd < 0)
+		make_offers_socket(supervisor);
 	return supervisor->control_fd < 0 ? make_control_socket(supervisor, err) : 0;
 }
 
@@ -387,7 +419,7 @@ void place_unmount(struct supervisor *supervisor)
 
 void place_clean(const char *run, int run_fd)
 {
-	static const char *const names[] = { "control.sock", "state", "log" };
+	static const char *const names[] = { "control.sock", SHADOW_SOCKET, "state", "log" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		unlinkat(run_fd, names[i], 0);

@@ -129,6 +129,8 @@ struct board_health {
 	uint32_t births_from;   /* enum board_births: proc connector, or the sweep alone */
 	uint64_t boot_ns;       /* epoch of the boot, as start_ns is computed from */
 	uint32_t sweep;         /* enum board_sweep */
+	uint64_t recorded;      /* programs whose shadow regions are open and that run */
+	uint64_t recorded_total, recorded_refused_total; /* since the board was made */
 };
 enum board_sweep { BOARD_SWEEP_PORTABLE, BOARD_SWEEP_BPF, BOARD_SWEEP_BPF_ITERATOR, N_BOARD_SWEEPS };
 extern const char *const board_sweep_name[N_BOARD_SWEEPS];

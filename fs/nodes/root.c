@@ -92,6 +92,9 @@ static int status_render(
 	render_key_text(
 		out, "births", health.births_from == BOARD_BIRTHS_CONNECTOR ? "connector" : "listing");
 	render_key_text(out, "sweep", board_sweep_name[health.sweep]);
+	render_key_u64(out, "recorded", health.recorded);
+	render_key_u64(out, "recorded_total", health.recorded_total);
+	render_key_u64(out, "recorded_refused_total", health.recorded_refused_total);
 	return 0;
 }
 

@@ -54,10 +54,10 @@ static bool parse_head(struct span line, struct pid_region *ret)
 	if (!take_hex(&range, &region.end) || range.n || region.end < region.start ||
 		!span_word(&line, &region.perms) || region.perms.n != 4)
 		return false;
-	for (int i = 0; i < 3; i++) {
-		if (!span_word(&line, &word))
-			return false;
-	}
+	if (!span_word(&line, &word) || !take_hex(&word, &region.offset) || word.n || /* the device */
+		!span_word(&line, &word) || !span_word(&line, &word) ||
+		!num_parse_whole(word.p, word.n, &region.inode))
+		return false;
 	/* Blanks before the name are padding; those within and behind it are its own. */
 	while (line.n && line.p[0] == ' ') {
 		line.p++;

@@ -14,6 +14,8 @@ enum {
 	FIELD_THREADS = 20,
 	FIELD_START = 22,
 	FIELD_VSIZE = 23,
+	FIELD_CODE_START = 26,
+	FIELD_STACK_START = 28,
 	FIELD_WCHAN = 35,
 	FIELD_EXIT_CODE = 52, /* since Linux 3.5 */
 };
@@ -108,6 +110,27 @@ bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len)
 		parse_ending(&stat, rest);
 	*ret = stat;
 	return true;
+}
+
+uint64_t pid_stat_image(const char *text, size_t len)
+{
+	const char *close = len ? memrchr(text, ')', len) : NULL;
+	uint64_t image = 0, value;
+
+	if (!close)
+		return 0;
+	struct span rest = { close + 1, (size_t)(text + len - close - 1) }, word;
+	for (int field = FIELD_STATE; field <= FIELD_STACK_START; field++) {
+		if (!span_word(&rest, &word))
+			return 0;
+		if (field < FIELD_CODE_START)
+			continue;
+		/* Whoever may not know is told 0 or 1. */
+		if (!num_parse_whole(word.p, word.n, &value) || value <= 1)
+			return 0;
+		image = (image ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+	}
+	return rest.n ? image : 0;
 }
 
 void pid_stat_values(struct process_values *values, const struct pid_stat *stat)

@@ -35,5 +35,12 @@ static inline bool pid_stat_ended(char state)
 /* False where the text is not such a line (torn, empty): *ret is then untouched. Pure; survives any bytes. */
 bool pid_stat_parse(struct pid_stat *ret, const char *text, size_t len);
 
+/*
+ * A number that is another for each program that a process runs, made of where its code and stack begin, which
+ * the kernel chooses anew with each exec. 0 where the reader may not know (ptrace access), or the text is
+ * torn. Without randomized addresses it may be the same again. Pure; survives any bytes.
+ */
+uint64_t pid_stat_image(const char *text, size_t len);
+
 /* Sets the metrics whose source is PID_STAT. */
 void pid_stat_values(struct process_values *values, const struct pid_stat *stat);
