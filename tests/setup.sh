@@ -20,10 +20,13 @@ run  libsqlite3-dev   history
 run  uuid-dev         the id of a node
 run  libglib2.0-dev   options and key files
 run  libcap-dev       dropping privileges
+run  libdw-dev        names for addresses
+run  libiberty-dev    names as people wrote them
 run  libbpf-dev       the sweep by BPF; memfs builds without it too
 run  bpftool          the same
 run  clang            the same; with libclang-rt-dev libFuzzer (soak)
 test libcmocka-dev    tests/unit
+test g++              programs in C++ to look into (tests/unit/test-symbols.c)
 test bats             tests/bats
 test bats-assert      tests/bats
 test bats-support     tests/bats

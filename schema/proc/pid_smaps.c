@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "schema/proc/pid_smaps.h"
-#include "schema/base/num.h"
 
 #include <string.h>
+
+#include "schema/base/num.h"
+#include "schema/proc/pid_maps.h"
 
 static const struct {
 	const char *name;
@@ -14,57 +16,21 @@ static const struct {
 	[REGION_REFERENCED] = { "Referenced:", 11 },
 };
 
-/* Hexadecimal digits at the beginning of *span, which then begins behind them. */
-static bool take_hex(struct span *span, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-	size_t n = 0;
-
-	for (; n < span->n; n++) {
-		char c = span->p[n];
-		unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-				 : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-							: 16;
-		if (digit == 16)
-			break;
-		if (value >> 60)
-			return false;
-		value = value << 4 | digit;
-	}
-	if (!n)
-		return false;
-	span->p += n;
-	span->n -= n;
-	*ret_value = value;
-	return true;
-}
-
-/* `start-end perms offset device inode   name`. */
 static bool parse_head(struct span line, struct pid_region *ret)
 {
-	struct pid_region region = { 0 };
-	struct span range, word;
+	struct pid_mapping mapping;
 
-	/* Most lines are not: a capital and no dash. */
-	if (!line.n || (line.p[0] >= 'A' && line.p[0] <= 'Z') || !span_word(&line, &range) ||
-		!take_hex(&range, &region.start) || !range.n || range.p[0] != '-')
+	/* Most lines are not: a capital. */
+	if (!line.n || (line.p[0] >= 'A' && line.p[0] <= 'Z') || !pid_maps_parse_line(line, &mapping))
 		return false;
-	range.p++;
-	range.n--;
-	if (!take_hex(&range, &region.end) || range.n || region.end < region.start ||
-		!span_word(&line, &region.perms) || region.perms.n != 4)
-		return false;
-	if (!span_word(&line, &word) || !take_hex(&word, &region.offset) || word.n || /* the device */
-		!span_word(&line, &word) || !span_word(&line, &word) ||
-		!num_parse_whole(word.p, word.n, &region.inode))
-		return false;
-	/* Blanks before the name are padding; those within and behind it are its own. */
-	while (line.n && line.p[0] == ' ') {
-		line.p++;
-		line.n--;
-	}
-	region.name = line;
-	*ret = region;
+	*ret = (struct pid_region) {
+		.start = mapping.start,
+		.end = mapping.end,
+		.offset = mapping.offset,
+		.inode = mapping.inode,
+		.perms = mapping.perms,
+		.name = mapping.name
+	};
 	return true;
 }
 

@@ -31,6 +31,7 @@ install_into() {
 	usr/local/lib/sysusers.d/memfs.conf
 	usr/local/lib/tmpfiles.d/memfs.conf
 	usr/local/libexec/memfs-collector
+	usr/local/libexec/memfs-symbols
 	usr/local/share/bash-completion/completions/memfs
 	usr/local/share/man/man1/memfs.1
 	usr/local/share/man/man5/memfs.5

@@ -18,6 +18,8 @@ check() {
 	libfuse=$(grep -ohE '\<fuse_[a-z0-9_]+ *\(' "$(pkg-config --variable=includedir fuse3)"/fuse3/*.h | tr -d ' (' | sort -u | paste -s -d '|')
 	door '^fs/fuse[^/]*$' "\\<(${libfuse:-fuse_[a-z_]+})\\>|<fuse[^>]*\.h>" 'libfuse belongs to fs/fuse*'
 	door '^collector/sample/tasks[^/]*$' '\<(lib)?bpf_[a-z_]+ *\(|<bpf/|\.skel\.h' 'libbpf belongs to collector/sample/tasks*'
+	door '^collector/symbols/child/' '\<(dwarf|dwfl|dwelf|gelf|elf)_[a-z_]+ *\(|<(elfutils/|libelf|gelf|dwarf)' 'libdw belongs to collector/symbols/child/'
+	door '^collector/symbols/child/demangle\.c$' '\<(cplus|rust)_demangle|<libiberty/' 'libiberty belongs to collector/symbols/child/demangle.c'
 	# supervisor.c and its like read their own mounts and hold their own descriptors, which no fixture root has:
 	# /proc/self and /proc/thread-self are about us, not about the machine that is watched.
 	# The shim is libc only, and asks what kind of machine it is on.
@@ -33,8 +35,11 @@ sample() {
 	echo '#include <fuse3/fuse_lowlevel.h>' >collector/a.c
 	echo 'int r = bpf_iter_create(1);' >collector/c.c
 	echo 'int y = fuse_reply_err (0, 1);' >fs/b.c
+	mkdir -p collector/symbols
+	printf '#include <elfutils/libdw.h>\nint z = dwarf_tag(0);\nchar *p = cplus_demangle(0, 0);\n' >collector/symbols/peer.c
 	printf 'open("/proc/self/mounts");\nopen("/proc/meminfo");\nopen("/sys/x"); /* why */\n' >collector/b.c
-	printf '%s\n' fs/a.c:2: collector/a.c:1: fs/b.c:1: collector/b.c:2: collector/b.c:3: collector/c.c:1:
+	printf '%s\n' fs/a.c:2: collector/a.c:1: fs/b.c:1: collector/b.c:2: collector/b.c:3: collector/c.c:1: \
+		collector/symbols/peer.c:1: collector/symbols/peer.c:2: collector/symbols/peer.c:3:
 }
 
 lint

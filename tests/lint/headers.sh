@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.inc"
 
 check() {
-	flags=$(pkg-config --cflags fuse3 sqlite3 uuid glib-2.0 libcap)
+	flags=$(pkg-config --cflags fuse3 sqlite3 uuid glib-2.0 libcap libdw)
 	files '^(fs|collector|schema|preload)/.*\.h$' | while read -r file; do
 		head -n 12 "$file" | sed 1d | grep -q '/\*' || echo "$file:2: does not say what it is for"
 		# shellcheck disable=SC2086 # a list of options

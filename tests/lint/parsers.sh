@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.inc"
 
 check() {
-	list=$(objects 'schema_proc_|schema_pack|schema_settings|schema_base_when' | grep -v '/schema_proc_root\.c\.o$')
+	list=$(objects 'schema_proc_|schema_pack|schema_settings|schema_base_when|collector_symbols_(glob|skip|suppress|noise|folded|stack_walk|wire)' | grep -v '/schema_proc_root\.c\.o$')
 	[ -n "$list" ] || { echo "$BUILD:0: no objects to look at; build first"; return; }
 	for object in $list; do
 		nm -u "$object" | awk '{ print $2 }' | sed 's/@.*//' |

@@ -6,8 +6,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <glib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +15,7 @@
 #include "fs/plot_scale.h"
 #include "fs/plot_text.h"
 #include "fs/plot_time.h"
+#include "tests/unit/svg.h"
 
 enum { BEGIN = 1763712000, WIDTH = 100, HEIGHT = 50 }; /* 21 Nov 2025, 08:00 UTC */
 
@@ -38,36 +37,6 @@ static const char *as_string(struct buf *buf)
 	buf_putc(buf, 0);
 	buf->len = 0;
 	return buf->data;
-}
-
-static void assert_well_formed(const struct buf *out)
-{
-	static const GMarkupParser parser = { 0 };
-	GMarkupParseContext *context = g_markup_parse_context_new(&parser, 0, NULL, NULL);
-	GError *error = NULL;
-	bool fine = g_markup_parse_context_parse(context, out->data, (gssize)out->len, &error) &&
-		    g_markup_parse_context_end_parse(context, &error);
-
-	if (!fine)
-		fail_msg("%s", error->message);
-	g_markup_parse_context_free(context);
-}
-
-static unsigned count(const struct buf *out, const char *text)
-{
-	unsigned n = 0;
-
-	for (const char *at = out->data, *end = at + out->len;
-		(at = memmem(at, (size_t)(end - at), text, strlen(text))); at += strlen(text))
-		n++;
-	return n;
-}
-
-static void assert_count(const struct buf *out, const char *text, unsigned wanted)
-{
-	unsigned n = count(out, text);
-	if (n != wanted)
-		fail_msg("%u times `%s`, not %u, in: %.*s", n, text, wanted, (int)out->len, out->data);
 }
 
 /* --- text --- */
@@ -487,7 +456,6 @@ static void the_whole_is_as_it_was(void **state)
 		{ "limit", METRIC_BYTES, METRIC_GAUGE, true }, { "faults", METRIC_COUNT, METRIC_COUNTER } };
 	struct plot_panel panel[] = { { "Memory", series, 2, true }, { "Page faults", &series[2], 1, true } };
 	CLEANUP_BUF struct buf out = BUF_INIT;
-	char golden[16384];
 
 	for (int64_t t = 0; t <= 600; t += 10) {
 		if (t > 200 && t < 300)
@@ -500,16 +468,7 @@ static void the_whole_is_as_it_was(void **state)
 	render("postgres (4711)", panel, 2, &out);
 	for (unsigned i = 0; i < 3; i++)
 		plot_series_deinit(&series[i]);
-	bool update = getenv("MEMFS_GOLDEN_UPDATE");
-	FILE *file = fopen(path, update ? "w" : "r");
-	assert_non_null(file);
-	if (update) {
-		assert_int_equal(fwrite(out.data, 1, out.len, file), out.len);
-	} else {
-		assert_int_equal(fread(golden, 1, sizeof(golden), file), out.len);
-		assert_memory_equal(golden, out.data, out.len);
-	}
-	assert_int_equal(fclose(file), 0);
+	assert_golden(&out, path);
 }
 
 int main(void)
