@@ -60,7 +60,6 @@ struct loop {
 	uint64_t next_event;          /* the first that is not among them yet */
 	struct board_health health;
 	uint64_t lost_before; /* what predecessors lost */
-	uint64_t recorded_before, refused_before; /* the same of regions */
 	uint64_t lost;        /* ticks that came too late, overruns of the connector */
 	bool overrun;         /* since the last tick */
 	bool stop;
@@ -166,16 +165,6 @@ static enum board_sweep sweep_in_use(const struct sampler *sampler)
 	return sampler->tasks_way == TASKS_WALK ? BOARD_SWEEP_BPF : BOARD_SWEEP_BPF_ITERATOR;
 }
 
-static void say_regions(struct loop *loop)
-{
-	struct regions_stat stat;
-
-	leaks_read_regions(loop->leaks, &stat);
-	loop->health.recorded = stat.live;
-	loop->health.recorded_total = loop->recorded_before + stat.found_total;
-	loop->health.recorded_refused_total = loop->refused_before + stat.refused_total;
-}
-
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 {
 	struct board_health *health = &loop->health;
@@ -194,7 +183,7 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
 	health->sweep = sweep_in_use(&loop->sampler);
-	say_regions(loop);
+	leaks_say_health(loop->leaks, health);
 	board_write_health(loop->board, health);
 }
 
@@ -417,7 +406,7 @@ static int start_leaks(struct loop *loop)
 		.board = loop->board,
 		.recorder = loop->recorder,
 		.settings = &loop->control.in_force,
-		/* A user of nothing else: it reads what strangers made. */
+		.predecessor = &loop->health,
 		.symbols = { .uid = NOBODY, .gid = NOBODY },
 	};
 	const struct regions_options regions = {
@@ -459,13 +448,12 @@ static int start(struct loop *loop)
 
 	board_take_over(loop->board, &loop->health);
 	loop->lost_before = loop->health.dropped;
-	loop->recorded_before = loop->health.recorded_total;
-	loop->refused_before = loop->health.recorded_refused_total;
 	/* The predecessor's timer ended with it: ours is to be set even where the interval is the same. */
 	loop->health.interval_ms = 0;
 	/* Subscribed before the first listing: nothing falls between the two. */
 	start_connector(loop);
-	r = sampler_init(&loop->sampler, options->root, loop->board, descriptors_for_sampler(), &loop->health);
+	r = sampler_init(
+		&loop->sampler, options->root, loop->board, descriptors_for_sampler(), &loop->health);
 	if (r < 0)
 		return r;
 	start_tasks(loop);

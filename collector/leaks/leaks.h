@@ -29,8 +29,9 @@ struct leaks;
 struct leaks_options {
 	struct sampler *sampler;
 	struct board *board;
-	struct recorder *recorder;       /* NULL: nothing is kept */
-	const struct settings *settings; /* those in force, whatever they become */
+	struct recorder *recorder;              /* NULL: nothing is kept */
+	const struct settings *settings;        /* those in force, whatever they become */
+	const struct board_health *predecessor; /* what it left, until leaks_new returns */
 	struct symbols_options symbols;
 };
 
@@ -41,8 +42,8 @@ int leaks_new(
 /* Waits for what is under way: see leaks_busy. The regions stay held by the supervisor. Takes NULL. */
 void leaks_free(struct leaks *leaks);
 
-/* As regions_read_stat; zeros where there are none. */
-void leaks_read_regions(const struct leaks *leaks, struct regions_stat *ret);
+/* What `status` says of regions. */
+void leaks_say_health(const struct leaks *leaks, struct board_health *health);
 
 /* As regions_busy: what is under way may take for ever. */
 bool leaks_busy(const struct leaks *leaks);

@@ -39,7 +39,7 @@ struct watch {
 	struct leak_stat stat;
 	struct leak_site *top; /* [n_top], names are the book's */
 	size_t n_top;
-	int64_t minute; /* epoch / 60: the last that was recorded */
+	int64_t minute;                               /* epoch / 60: the last that was recorded */
 	struct leak_site recorded[LEAK_MINUTE_SITES]; /* as they stand in history */
 	size_t n_recorded;
 };
@@ -50,6 +50,7 @@ struct leaks {
 	int epoll;
 	struct jobs *jobs;
 	struct namer namer;
+	uint64_t recorded_before, refused_before; /* totals of predecessors */
 	struct watch *slot[BOARD_LEAKS];
 	struct watch *packing;  /* into history; the others that ended wait */
 	int64_t adopt_until_ns; /* then what a predecessor left on the board and nobody took over goes */
