@@ -79,6 +79,19 @@ static int on_leaks(void *ctx, const struct store_leaks *leaks)
 	return 0;
 }
 
+struct flamed {
+	struct asked asked;
+	uint32_t pid;
+};
+
+static int on_flamed(void *ctx, const struct store_leaks *leaks)
+{
+	struct flamed *flamed = ctx;
+
+	flamed->pid = leaks->pid;
+	return on_leaks(&flamed->asked, leaks);
+}
+
 static int file_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
@@ -88,6 +101,20 @@ static int file_render(
 
 	view_return_store(view, store);
 	return r == STORE_ABSENT ? -ESRCH : r > 0 ? -ENODATA : r;
+}
+
+static int flame_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_BUF struct buf folded = BUF_INIT;
+	struct flamed flamed = { .asked = { FILE_FOLDED, &folded } };
+	struct store *store = view_borrow_store(view);
+	int r = store ? store_get_ended_leaks(store, place->name, on_flamed, &flamed) : -ENODATA;
+
+	view_return_store(view, store);
+	if (r)
+		return r == STORE_ABSENT ? -ESRCH : r > 0 ? -ENODATA : r;
+	return leak_flame_put(out, &folded, "ended", flamed.pid);
 }
 
 static int find_owner(struct view *view, const struct place *place, uid_t *ret_uid)
@@ -122,5 +149,7 @@ const struct node ended_leak_nodes[] = {
 		.strings = LEAK_CALLERS_STRINGS, .arg = FILE_CALLERS },
 	{ "folded", 0400, NODE_TABLE, NULL, "`frame;frame BYTES` of them, for flame-graph tools",
 		.render = file_render, .owner = find_owner, .arg = FILE_FOLDED },
+	{ "flame.svg", 0400, NODE_TABLE, NULL, "the same drawn", .render = flame_render,
+		.owner = find_owner },
 	{ 0 },
 };

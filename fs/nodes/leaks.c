@@ -8,6 +8,7 @@
 #include "fs/ask.h"
 #include "fs/nodes/nodes.h"
 #include "fs/nudge.h"
+#include "fs/plot_flame.h"
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/leak_text.h"
@@ -172,6 +173,38 @@ static int table_render(
 	return r ? r : ask_file(view, &process, text, caller, out);
 }
 
+int leak_flame_put(struct buf *out, const struct buf *folded, const char *comm, uint32_t pid)
+{
+	CLEANUP_BUF struct buf title = BUF_INIT;
+
+	buf_printf(&title, "%s (%u)", comm, pid);
+	buf_putc(&title, '\0');
+	if (buf_error(&title))
+		return buf_error(&title);
+	plot_flame_render(&(const struct plot_flame) { .title = title.data,
+				  .subtitle = "Memory that is not freed, by who allocated it",
+				  .folded = folded->data ? folded->data : "",
+				  .len = folded->len },
+		out);
+	return buf_error(out);
+}
+
+static int flame_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_PROCESS struct process process = PROCESS_INIT;
+	CLEANUP_BUF struct buf folded = BUF_INIT, comm = BUF_INIT;
+	int r = view_open_process(view, place, &process);
+
+	if (!r)
+		r = ask_file(view, &process, "leaks/folded", caller, &folded);
+	if (r)
+		return r;
+	buf_put_escaped(&comm, process.stat.comm, process.stat.comm_len);
+	buf_putc(&comm, '\0');
+	return buf_error(&comm) ? buf_error(&comm) : leak_flame_put(out, &folded, comm.data, place->pid);
+}
+
 int leaks_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	return ask_table(view, CONTROL_OP_LEAKS, (struct span) { NULL, 0 }, caller, out);
@@ -198,5 +231,6 @@ const struct node leak_nodes[] = {
 		.guarded = true },
 	{ "folded", 0400, NODE_TABLE, NULL, "`frame;frame BYTES` of what lives, for flame-graph tools",
 		.render = table_render, .guarded = true },
+	{ "flame.svg", 0400, NODE_TABLE, NULL, "the same drawn", .render = flame_render, .guarded = true },
 	{ 0 },
 };

@@ -71,6 +71,8 @@ bool numa_exists(struct view *view, const struct place *place);
 
 /* `stat` of leaks/, also of a process that ended. */
 void leak_stat_put(struct buf *out, const struct leak_stat *stat);
+/* `flame.svg` of what `folded` says. 0 or -errno. */
+int leak_flame_put(struct buf *out, const struct buf *folded, const char *comm, uint32_t pid);
 /* Whether anything is kept of an ended process's. */
 bool ended_leaks_exist(struct view *view, const struct place *place);
 /* `leaks` of a node: as many processes as the caller may look into. */

@@ -81,6 +81,8 @@ events_have() {
 	awk -F'\t' -v pid="$PID" 'NR > 1 && ($1 + 0 < last || $2 != pid || $4 !~ /^0x[0-9a-f]+$/ || $5 !~ /^0x[0-9a-f]+$/) { exit 1 }
 		NR > 1 { last = $1 + 0 }' "$LEAKS/records"
 	grep -qx "leaky;leak 60000" "$LEAKS/folded"
+	grep -q "<svg.*" "$LEAKS/flame.svg"
+	grep -q ">leak<\|leak_more" "$LEAKS/flame.svg"
 	retry_until 10 stat_is mode exact live_blocks "$(($(wc -l <"$LEAKS/records") - 1))" lost 0 uncovered_bytes 0
 	[[ $(jq -r '.[] | select(.symbol == "leak") | .live_blocks' "$LEAKS/callers.json") == 600 ]]
 }
@@ -219,6 +221,7 @@ events_have() {
 	kept 100
 	[[ $(awk -F'\t' 'NR > 1 && $3 == 1000' "$LEAKS/records" | wc -l) == 100 ]]
 	grep -qx "leaky;leak 100000" "$LEAKS/folded"
+	grep -q "<svg" "$LEAKS/flame.svg"
 	stat_is mode exact live_blocks "$(($(wc -l <"$LEAKS/records") - 1))"
 	run setpriv --reuid=4001 --regid=4001 --clear-groups cat "$LEAKS/records"
 	assert_failure
