@@ -18,13 +18,15 @@ static void free_site(void *site)
 
 void book_init(struct book *book)
 {
-	*book = (struct book) { .sites = g_hash_table_new_full(NULL, NULL, NULL, free_site) };
+	*book = (struct book) { .sites = g_hash_table_new_full(NULL, NULL, NULL, free_site),
+		.stacks = stacks_new() };
 	pthread_mutex_init(&book->lock, NULL);
 }
 
 void book_deinit(struct book *book)
 {
 	g_hash_table_destroy(book->sites);
+	g_hash_table_destroy(book->stacks);
 	pthread_mutex_destroy(&book->lock);
 }
 

@@ -16,6 +16,7 @@
 #include "collector/growth.h"
 #include "collector/leaks/namer.h"
 #include "collector/leaks/site_name.h"
+#include "collector/leaks/stacks.h"
 #include "collector/leaks/tally.h"
 #include "schema/leak.h"
 
@@ -46,6 +47,7 @@ struct book {
 	struct book_past past[BOOK_PAST]; /* of all together */
 	uint32_t n_past;
 	struct module_table modules; /* of its process */
+	GHashTable *stacks;          /* of its samples (stacks.h) */
 	int64_t past_ns;             /* when the last samples for rates were taken */
 	int64_t growth_due_ns;       /* when those for growth are */
 	uint64_t growth_window_s;

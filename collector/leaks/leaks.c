@@ -204,6 +204,17 @@ static bool is_due(struct watch *watch, int64_t now_ns)
 	       has_moved(watch, now_ns);
 }
 
+/* The ring of stacks is short: what is not taken in time is lost. */
+static bool has_stacks(struct watch *watch)
+{
+	uint64_t next = watch->stat.trace.mode == SHADOW_STACK ? watch->region->shared->stacks_next
+							       : watch->stacks_next;
+	bool has = next != watch->stacks_next;
+
+	watch->stacks_next = next;
+	return has;
+}
+
 void leaks_tick(struct leaks *leaks)
 {
 	int64_t now_ns = clock_boottime_ns();
@@ -220,7 +231,7 @@ void leaks_tick(struct leaks *leaks)
 		next = leaks_next(leaks, region);
 		if (!watch || watch->ended || watch->counting)
 			continue;
-		if (watch->wanted) {
+		if (watch->wanted || has_stacks(watch)) {
 			watch_count(watch);
 		} else if (is_due(watch, now_ns) && watch_count(watch)) {
 			/* What it cost last is taken in advance, the rest when it is known. */

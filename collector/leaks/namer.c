@@ -27,6 +27,16 @@ static int open_process(const struct namer *namer, const struct namer_process *p
 	return steal_fd(&dir);
 }
 
+void namer_read_modules(const struct namer *namer, const struct namer_process *process,
+	struct module_table *table, uint64_t address)
+{
+	CLEANUP_CLOSE int dir = module_table_find(table, address) ? -1 : open_process(namer, process);
+
+	if (dir >= 0)
+		module_table_read(namer->symbols, dir,
+			clock_monotonic_ns() + NAMER_PATIENCE_MS * INT64_C(1000000), table);
+}
+
 static const char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -65,9 +75,8 @@ static struct module_place noted_place(const struct namer *namer, int dir, const
 		module_find(namer->symbols, dir, name->module, name->build_id, name->build_id_len, until_ns,
 			ret_found))
 		return place;
-	/* Of the last byte of the call; where segments lie in the file as they do in memory, as linkers have
-	 * it that the distributions use. */
-	return (struct module_place) { *ret_found, name->caller - name->module_start - 1 };
+	/* Of the last byte of the call. */
+	return (struct module_place) { *ret_found, name->module_offset - 1 };
 }
 
 void namer_resolve(const struct namer *namer, const struct namer_process *process, struct module_table *table,

@@ -22,7 +22,18 @@ struct namer_process {
 	bool lives;
 };
 
-enum { NAMER_PATIENCE_MS = 2000 };
+enum {
+	NAMER_PATIENCE_MS = 2000,
+#ifdef __aarch64__
+	NAMER_PC = 32, /* among the registers of a stack */
+#else
+	NAMER_PC = 16,
+#endif
+};
+
+/* Reads the process's modules, if they do not cover an address. */
+void namer_read_modules(const struct namer *namer, const struct namer_process *process,
+	struct module_table *table, uint64_t address);
 
 /*
  * Fills in symbol and kind of n names, whose module and caller are known; `resolved` says which are done

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/symbols/folded.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/leak_text.h"
@@ -123,6 +124,28 @@ static bool needs_names(struct book *book, const struct tally *tally)
 	return false;
 }
 
+/* Sums of stacks, and what of their sites has none. */
+static void add_stacks(struct report *report, struct book *book)
+{
+	const struct tally *tally = &report->tally;
+
+	report->stacks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	report->stacked_bytes = calloc(tally->n + 1, sizeof(*report->stacked_bytes));
+	for (size_t i = 0; report->stacked_bytes && i < tally->n_samples; i++) {
+		const struct tally_sample *sample = &tally->sample[i];
+		const char *folded = stacks_find(book->stacks, sample->sample, sample->number);
+		if (!folded || !tally->place[sample->site])
+			continue;
+		uint64_t *sum = g_hash_table_lookup(report->stacks, folded);
+		if (!sum) {
+			sum = g_new0(uint64_t, 1);
+			g_hash_table_insert(report->stacks, g_strdup(folded), sum);
+		}
+		*sum += sample->live_bytes;
+		report->stacked_bytes[tally->place[sample->site] - 1] += sample->live_bytes;
+	}
+}
+
 static int add_book(struct report *report, int fd, struct book *book, const struct report_options *options)
 {
 	struct table_places places = { 0 };
@@ -136,6 +159,11 @@ static int add_book(struct report *report, int fd, struct book *book, const stru
 	}
 	if (r)
 		return r;
+	if (options->namer && report->head.mode == SHADOW_STACK) {
+		stacks_drain(fd, book->stacks, options->namer, &options->process, &book->modules);
+		add_stacks(report, book);
+		stacks_tidy(book->stacks, &report->tally);
+	}
 	if (options->namer)
 		book_resolve(book, &report->tally, options->namer, &options->process);
 	if (options->take)
@@ -170,6 +198,9 @@ void report_deinit(struct report *report)
 	tally_deinit(&report->tally);
 	free(report->site);
 	free(report->site_number);
+	free(report->stacked_bytes);
+	if (report->stacks)
+		g_hash_table_destroy(report->stacks);
 	*report = (struct report) { 0 };
 }
 
@@ -189,10 +220,31 @@ static void put_frame(struct buf *out, struct span text)
 	}
 }
 
+/* What of a site is in no stack that is known. */
+static uint64_t bytes_without_stack(const struct report *report, size_t i)
+{
+	uint32_t place = report->tally.place[report->site_number[i]];
+	uint64_t stacked = report->stacked_bytes && place ? report->stacked_bytes[place - 1] : 0;
+
+	return report->site[i].live_bytes > stacked ? report->site[i].live_bytes - stacked : 0;
+}
+
 void report_put_folded(const struct report *report, struct buf *out)
 {
+	GHashTableIter iter;
+	void *folded, *sum;
+
+	if (report->stacks)
+		g_hash_table_iter_init(&iter, report->stacks);
+	while (report->stacks && g_hash_table_iter_next(&iter, &folded, &sum)) {
+		buf_puts(out, folded);
+		folded_put_bytes(out, *(uint64_t *)sum);
+	}
 	for (size_t i = 0; i < report->n; i++) {
 		const struct leak_site *site = &report->site[i];
+		uint64_t bytes = bytes_without_stack(report, i);
+		if (!bytes)
+			continue;
 		const char *slash = site->module.n ? memrchr(site->module.p, '/', site->module.n) : NULL;
 		struct span module = site->module;
 
@@ -207,8 +259,6 @@ void report_put_folded(const struct report *report, struct buf *out)
 		else
 			buf_printf(out, "0x%llx",
 				(unsigned long long)(module.n ? site->module_offset : site->caller));
-		buf_putc(out, ' ');
-		buf_put_u64(out, site->live_bytes);
-		buf_putc(out, '\n');
+		folded_put_bytes(out, bytes);
 	}
 }

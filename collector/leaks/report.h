@@ -28,6 +28,8 @@ struct report {
 		*site; /* [n], by leak_site_compare; names are the book's, and stay as long as it does */
 	uint32_t *site_number; /* [n]: of each in the region */
 	size_t n;
+	GHashTable *stacks;      /* of a process that is traced with stacks: text, and bytes; else NULL */
+	uint64_t *stacked_bytes; /* [tally.n]: of each site, what is in these */
 	struct book_telling telling[BOOK_TELLINGS_MAX];
 	unsigned n_telling;
 	struct leak_site told[BOOK_TELLINGS_MAX]; /* the site of each */

@@ -19,7 +19,6 @@ int site_name_read(const struct table_places *places, uint32_t site, struct site
 	if (module) {
 		fine = fine && (name.module = strndup(module->path, sizeof(module->path)));
 		name.module_offset = name.caller - module->bias;
-		name.module_start = module->start;
 		name.build_id_len = module->build_id_len;
 		memcpy(name.build_id, module->build_id, sizeof(name.build_id));
 	}

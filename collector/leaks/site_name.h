@@ -19,7 +19,6 @@ struct site_name {
 	char *function;         /* that the code is of; NULL: unknown. Set once */
 	char *module;           /* path; NULL: unknown */
 	uint64_t module_offset; /* of the return address, from the module's bias */
-	uint64_t module_start;  /* address */
 	uint8_t build_id[SHADOW_BUILD_ID_MAX];
 	uint32_t build_id_len;
 	bool suppressed; /* people said that they do not want to be told */

@@ -291,6 +291,7 @@ static int take_pending(struct walk *walk)
 			.site = of->site < SHADOW_SITES ? of->site : 0,
 			.epoch = pending->epoch,
 			.sample = pending->sample,
+			.number = of->number,
 			.kept = pending->kept,
 		};
 		weigh(&block, of->rate);

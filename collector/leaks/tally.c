@@ -28,6 +28,21 @@ static struct tally_site *site_of(struct tally *tally, uint32_t site)
 	return made;
 }
 
+static bool add_sample(struct tally *tally, const struct table_block *block)
+{
+	if (tally->n_samples == tally->cap_samples) {
+		size_t cap = tally->cap_samples ? tally->cap_samples * 2 : 256;
+		struct tally_sample *grown = reallocarray(tally->sample, cap, sizeof(*grown));
+		if (!grown)
+			return false;
+		tally->sample = grown;
+		tally->cap_samples = cap;
+	}
+	tally->sample[tally->n_samples++] =
+		(struct tally_sample) { block->sample, block->site, block->number, block->weight_bytes };
+	return true;
+}
+
 static int add_blocks(void *ctx, const struct table_block *block, size_t n)
 {
 	const struct tallying *tallying = ctx;
@@ -35,7 +50,7 @@ static int add_blocks(void *ctx, const struct table_block *block, size_t n)
 
 	for (size_t i = 0; i < n; i++, block++) {
 		struct tally_site *site = site_of(tally, block->site);
-		if (!site)
+		if (!site || (block->sample != TABLE_NO_SAMPLE && !add_sample(tally, block)))
 			return -ENOMEM;
 		site->live_bytes += block->weight_bytes;
 		site->live_blocks += block->weight_blocks;
@@ -78,6 +93,7 @@ void tally_deinit(struct tally *tally)
 {
 	free(tally->place);
 	free(tally->site);
+	free(tally->sample);
 	*tally = (struct tally) { 0 };
 }
 

@@ -13,11 +13,19 @@ struct tally_site {
 	uint64_t largest_bytes; /* of one block: what kind of block it is */
 };
 
+/* A block that was chosen at random, for whom a stack may be known. */
+struct tally_sample {
+	uint32_t sample, site;
+	uint64_t number, live_bytes;
+};
+
 struct tally {
 	uint32_t *place;         /* [SHADOW_SITES]: of a site in `site`, from 1; 0: it has nothing */
 	struct tally_site *site; /* [n] */
 	size_t n, cap;
 	uint64_t live_bytes, live_blocks, kept_bytes;
+	struct tally_sample *sample; /* [n_samples] */
+	size_t n_samples, cap_samples;
 };
 
 /*

@@ -39,6 +39,7 @@ struct watch {
 	struct leak_stat stat;
 	struct leak_site *top; /* [n_top], names are the book's */
 	size_t n_top;
+	uint64_t stacks_next;                         /* of the ring, when it was emptied last */
 	int64_t minute;                               /* epoch / 60: the last that was recorded */
 	struct leak_site recorded[LEAK_MINUTE_SITES]; /* as they stand in history */
 	size_t n_recorded;

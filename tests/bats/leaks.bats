@@ -17,6 +17,7 @@ teardown() {
 begin_leaky() {
 	mkfifo "$BATS_TEST_TMPDIR/orders"
 	SAID=$BATS_TEST_TMPDIR/said
+	: >"$SAID"
 	env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" "$@" \
 		"$BATS_FILE_TMPDIR/leaky" <"$BATS_TEST_TMPDIR/orders" >"$SAID" 3>&- &
 	PID=$! STARTED_ALL+=" $!"
@@ -250,6 +251,18 @@ growth_window_s 20" >"$MNT/local/config"
 	order "leak_more 1 200000"
 	retry_until 20 events_have "\tleak\tpid/$PID\tleaky leak_more has suspects"
 	[[ $(grep -cP "\tleak\tpid/$PID\t" "$MNT/local/history/events") == 1 ]]
+}
+
+@test "with stacks, what is not freed is told by who called whom" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE="stacks 1K"
+	order "leak 20 100000"
+	stack_is_told() { grep -qP "main;leak [0-9]+$" "$LEAKS/folded"; }
+	retry_until 15 stack_is_told
+	run grep -c "libmemfs-preload\|malloc_" "$LEAKS/folded"
+	assert_output 0
+	# An estimate, of so few blocks as large as these none at all.
+	caller_is leak live_bytes 2000000
 }
 
 @test "a region that its process scribbles over harms nobody" {
