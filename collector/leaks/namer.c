@@ -43,6 +43,12 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* As people know it: the C library calls its own functions by other names. */
+static const char *plain_name(const char *function)
+{
+	return strncmp(function, "__GI_", 5) ? function : function + 5;
+}
+
 /* The name to show of a symbol: the innermost function that is no wrapper. */
 static void take_symbol(struct site_name *name, const struct symbol *symbol)
 {
@@ -53,7 +59,7 @@ static void take_symbol(struct site_name *name, const struct symbol *symbol)
 
 	if (n && !name->symbol) {
 		for (size_t i = 0; i < n; i++)
-			frame[i] = (struct skip_frame) { symbol->frame[i].function, module };
+			frame[i] = (struct skip_frame) { plain_name(symbol->frame[i].function), module };
 		size_t at = skip_choose(&skip_builtin, 1, frame, n, &wrapper);
 		const char *function = frame[at].function;
 		if (!wrapper)
@@ -61,7 +67,7 @@ static void take_symbol(struct site_name *name, const struct symbol *symbol)
 		else if (asprintf(&name->symbol, "[%s]", function) < 0)
 			name->symbol = NULL;
 	}
-	name->function = n ? strdup(symbol->frame[n - 1].function) : NULL;
+	name->function = n ? strdup(plain_name(symbol->frame[n - 1].function)) : NULL;
 	name->resolved = true;
 }
 

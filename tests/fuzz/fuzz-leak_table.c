@@ -51,9 +51,12 @@ static int check_blocks(void *ctx, const struct table_block *block, size_t n)
 {
 	size_t *blocks = ctx;
 
-	for (size_t i = 0; i < n; i++)
-		CHECK(block[i].site < SHADOW_SITES && block[i].addr <= SHADOW_ADDRESS_LAST &&
-			block[i].size <= SHADOW_ADDRESS_LAST && block[i].epoch <= SHADOW_EPOCH_LAST);
+	for (size_t i = 0; i < n; i++) {
+		CHECK(block[i].site < SHADOW_SITES);
+		CHECK(block[i].addr <= SHADOW_ADDRESS_LAST);
+		CHECK(block[i].size <= SHADOW_ADDRESS_LAST);
+		CHECK(block[i].epoch <= SHADOW_EPOCH_LAST);
+	}
 	*blocks += n;
 	return 0;
 }

@@ -81,15 +81,15 @@ static void old_blocks_are_told_once_and_rates_need_a_minute(void **state)
 	struct book_telling telling[BOOK_TELLINGS_MAX];
 
 	book_init(&book);
-	assert_int_equal(take(&book, LEAST, LEAST - 1, second_ns, telling), 0);
-	assert_int_equal(take(&book, LEAST, LEAST, 11 * second_ns, telling), 1);
+	assert_int_equal(take(&book, LEAST, LEAST - 1, 1001 * second_ns, telling), 0);
+	assert_int_equal(take(&book, LEAST, LEAST, 1011 * second_ns, telling), 1);
 	assert_int_equal(telling[0].what, BOOK_OLD);
-	assert_int_equal(take(&book, LEAST, LEAST, 21 * second_ns, telling), 0);
-	assert_true(book_rate(book.past, LEAST, 21 * second_ns) == LEAK_RATE_UNKNOWN);
-	assert_int_equal(book_rate(book.past, LEAST + 6000, 61 * second_ns), 100);
+	assert_int_equal(take(&book, LEAST, LEAST, 1021 * second_ns, telling), 0);
+	assert_true(book_rate(book.past, LEAST, 1021 * second_ns) == LEAK_RATE_UNKNOWN);
+	assert_int_equal(book_rate(book.past, LEAST + 6000, 1061 * second_ns), 100);
 	/* Since the newest sample that is a minute old. */
-	assert_int_equal(book_rate(book.past, LEAST + 6000, 71 * second_ns), 100);
-	assert_int_equal(book_rate(book.past, 0, 81 * second_ns), -LEAST / 60);
+	assert_int_equal(book_rate(book.past, LEAST + 6000, 1071 * second_ns), 100);
+	assert_int_equal(book_rate(book.past, 0, 1081 * second_ns), -LEAST / 60);
 	book_deinit(&book);
 }
 
