@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "collector/alert_rule.h"
+#include "collector/leaks/leak_files.h"
 #include "collector/measure.h"
 #include "collector/pid_files.h"
 
@@ -175,7 +176,26 @@ void control_handle(void *ctx, struct control_call *call)
 		measure_request(control->inquiries, call);
 		break;
 	case CONTROL_OP_FILE:
-		pid_files_request(control->inquiries, call);
+		if (call->payload.n > sizeof(LEAK_FILES) - 1 &&
+			!memcmp(call->payload.p, LEAK_FILES, sizeof(LEAK_FILES) - 1))
+			leak_files_request(control->leaks, control->inquiries, call);
+		else
+			pid_files_request(control->inquiries, call);
+		break;
+	case CONTROL_OP_LEAK_TRACE:
+		leaks_set_trace(control->leaks, control->inquiries, call);
+		break;
+	case CONTROL_OP_LEAK_MIN_AGE:
+		leaks_set_min_age(control->leaks, control->inquiries, call);
+		break;
+	case CONTROL_OP_LEAK_COUNT:
+		leaks_count_soon(control->leaks, call);
+		break;
+	case CONTROL_OP_LEAKS:
+		leaks_answer_all(control->leaks, call);
+		break;
+	case CONTROL_OP_LEAKS_OF:
+		leaks_answer_group(control->leaks, call);
 		break;
 	case CONTROL_OP_RESET_PEAK:
 		pid_files_reset_peak(control->inquiries, call);

@@ -13,9 +13,11 @@ typedef void control_changed_fn(void *ctx, const struct settings *settings);
 /* The same after a note changed. */
 typedef void control_note_changed_fn(void *ctx, enum note id, const struct note_text *note);
 
+struct leaks;
 struct control {
 	struct inquiries *inquiries;
 	struct jobs *jobs;
+	struct leaks *leaks;
 	struct recorder *recorder; /* NULL: settings last as long as the collector */
 	struct settings stored;    /* what the store has */
 	struct settings in_force;  /* the same but for what the command line said */

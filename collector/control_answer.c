@@ -81,13 +81,13 @@ static int send_bulk(struct control_held *held, const char *bytes)
 {
 	struct control_peer *peer = held->peer;
 	size_t from = held->sent;
-	while (held->sent < held->len) {
+	while (held->sent < held->made) {
 		unsigned index = 0;
 		int r = take_segment(peer, &index);
 		if (r < 0)
 			return r;
 		struct control_segment *segment = &peer->segments[index];
-		size_t rest = held->len - held->sent, len = rest < CONTROL_SEGMENT ? rest : CONTROL_SEGMENT;
+		size_t rest = held->made - held->sent, len = rest < CONTROL_SEGMENT ? rest : CONTROL_SEGMENT;
 		memcpy(segment->bytes, bytes + (held->sent - from), len);
 		struct control_answer answer = { .id = held->id,
 			.status = held->status,
@@ -118,7 +118,7 @@ static void set_error(struct control_held *held, int error)
 	held->status = CONTROL_ERROR;
 	held->error = (uint32_t)error;
 	held->bulk = false;
-	held->len = held->sent = 0;
+	held->len = held->made = held->sent = 0;
 }
 
 static void enqueue(struct control_held *held, char *copy, size_t n)
@@ -148,7 +148,7 @@ bool control_answer_post(
 		return true;
 	held->status = status;
 	held->error = (uint32_t)error;
-	held->len = len;
+	held->len = held->made = len;
 	held->sent = 0;
 	held->bulk = len > CONTROL_INLINE;
 	if (len > CONTROL_ANSWER_MAX)
@@ -186,6 +186,71 @@ bool control_answer_post(
 	}
 }
 
+/* Adds to what is queued of an answer. */
+static int add_queued(struct control_held *held, const void *bytes, size_t len)
+{
+	struct control_peer *peer = held->peer;
+	if (peer->queued_bytes + len > CONTROL_QUEUE_MAX)
+		return -ENOBUFS;
+	char *grown = realloc(held->bytes, held->kept + len);
+	if (!grown)
+		return -ENOMEM;
+	memcpy(grown + held->kept, bytes, len);
+	held->bytes = grown;
+	held->kept += len;
+	held->made += len;
+	peer->queued_bytes += len;
+	return 0;
+}
+
+/* An answer of which parts may have left becomes an error that ends it. */
+static enum control_part give_up_making(struct control_held *held, int error)
+{
+	held->making = false;
+	if (held->state == HELD_QUEUED)
+		dequeue(held);
+	return control_answer_post(held, CONTROL_ERROR, error, NULL, 0) ? CONTROL_PART_LEFT
+									: CONTROL_PART_QUEUED;
+}
+
+enum control_part control_answer_post_part(
+	struct control_held *held, uint64_t total, const void *bytes, size_t len)
+{
+	struct control_peer *peer = held->peer;
+	int r = atomic_load(&held->cancelled) ? -ECANCELED : -held->making_failed;
+	if (peer->dead)
+		return CONTROL_PART_LEFT;
+	if (r == 0 && total > CONTROL_ANSWER_MAX)
+		r = -EFBIG;
+	if (r < 0)
+		return give_up_making(held, -r);
+
+	held->status = CONTROL_OK;
+	held->bulk = true;
+	held->len = total;
+	held->making = held->made + len < total;
+	const enum control_part queued = held->making ? CONTROL_PART_TAKEN : CONTROL_PART_QUEUED;
+	if (held->state == HELD_QUEUED) {
+		r = add_queued(held, bytes, len);
+		return r < 0 ? give_up_making(held, -r) : queued;
+	}
+	held->made += len;
+	r = STAILQ_EMPTY(&peer->bulk_queue) ? send_bulk(held, bytes) : -EAGAIN;
+	if (r == 0 && held->making)
+		return CONTROL_PART_TAKEN;
+	if (r == 0 || r == -EPIPE)
+		return CONTROL_PART_LEFT;
+	if (r != -EAGAIN)
+		return give_up_making(held, -r);
+	size_t rest = held->made - held->sent;
+	char *copy = peer->queued_bytes + rest <= CONTROL_QUEUE_MAX ? malloc(rest) : NULL;
+	if (!copy)
+		return give_up_making(held, ENOBUFS);
+	memcpy(copy, (const char *)bytes + len - rest, rest);
+	enqueue(held, copy, rest);
+	return queued;
+}
+
 void control_answer_give_up(struct control_held *held, int error)
 {
 	dequeue(held);
@@ -197,12 +262,15 @@ static void flush_queue(struct control_queue *queue)
 {
 	struct control_held *held;
 	while ((held = STAILQ_FIRST(queue))) {
-		size_t rest = held->len - held->sent;
+		size_t rest = held->made - held->sent;
 		int r = send_answer(held, rest > 0 ? held->bytes + held->kept - rest : NULL);
 		if (r == -EAGAIN)
 			return;
 		dequeue(held);
-		if (r < 0 && r != -EPIPE) {
+		if (held->making) { /* its handler goes on, or learns that it is in vain */
+			held->state = HELD_HANDED;
+			held->making_failed = -r;
+		} else if (r < 0 && r != -EPIPE) {
 			set_error(held, -r);
 			enqueue(held, NULL, 0);
 		} else {

@@ -64,7 +64,7 @@ void control_peer_close(struct control_peer *peer)
 	for (held = LIST_FIRST(&peer->held); held; held = next) {
 		next = LIST_NEXT(held, link);
 		atomic_store(&held->cancelled, true);
-		if (held->state != HELD_HANDED)
+		if (held->state != HELD_HANDED && !held->making)
 			control_held_drop(held);
 	}
 	for (unsigned i = 0; i < peer->n_segments; i++)
@@ -155,7 +155,7 @@ static void cancel(struct control_peer *peer, uint64_t id)
 	atomic_store(&held->cancelled, true);
 	if (held->state == HELD_PARTS) {
 		refuse(held, ECANCELED, "");
-	} else if (held->state == HELD_QUEUED) {
+	} else if (held->state == HELD_QUEUED && !held->making) {
 		control_answer_give_up(held, ECANCELED);
 		if (!peer->full)
 			control_answer_flush(peer);
@@ -244,6 +244,22 @@ void control_call_answer(
 	pthread_mutex_unlock(&peer->lock);
 	if (last)
 		peer_free(peer);
+}
+
+bool control_call_answer_part(struct control_call *call, uint64_t total, const void *bytes, size_t len)
+{
+	struct control_held *held = held_of(call);
+	struct control_peer *peer = held->peer;
+	pthread_mutex_lock(&peer->lock);
+	enum control_part part = control_answer_post_part(held, total, bytes, len);
+	if (part == CONTROL_PART_LEFT)
+		control_held_drop(held);
+	control_peer_arm(peer);
+	bool last = peer->dead && peer->in_flight == 0;
+	pthread_mutex_unlock(&peer->lock);
+	if (last)
+		peer_free(peer);
+	return part == CONTROL_PART_TAKEN;
 }
 
 bool control_call_cancelled(const struct control_call *call)

@@ -24,10 +24,13 @@ struct control_held {
 	atomic_bool cancelled;
 	enum { HELD_PARTS, HELD_HANDED, HELD_QUEUED } state; /* being received, with the handler, answered */
 	bool bulk;                                           /* which queue it is in */
-	uint32_t received;                                   /* bytes of the payload */
+	bool making;       /* pieces are still to come: it stays the handler's, queued or not */
+	int making_failed; /* errno: what was made could not be sent */
+	uint32_t received; /* bytes of the payload */
 	uint32_t status, error;
 	size_t len, sent; /* bytes of the answer, and of those that left */
-	char *bytes;      /* queued: the last `kept` bytes of the answer */
+	size_t made;      /* of the answer that there are by now: all, but of one that comes in pieces */
+	char *bytes;      /* queued: the last `kept` of those made */
 	size_t kept;
 	char payload[];
 };
@@ -81,6 +84,14 @@ void control_peer_flush(struct control_peer *peer);
 /* Sends the answer or queues a copy. True: it has left (or leads nowhere), the call can go. */
 bool control_answer_post(
 	struct control_held *held, enum control_status status, int error, const void *bytes, size_t len);
+/* Sends a further piece of an answer, or queues a copy. */
+enum control_part {
+	CONTROL_PART_TAKEN,  /* more may come */
+	CONTROL_PART_LEFT,   /* the whole answer, or nobody is there: the call can go */
+	CONTROL_PART_QUEUED, /* the end of the answer, or an error in its place: it goes with it */
+};
+enum control_part control_answer_post_part(
+	struct control_held *held, uint64_t total, const void *bytes, size_t len);
 /* Sends queued answers as far as they go; those that left are removed and freed. */
 void control_answer_flush(struct control_peer *peer);
 /* Turns a queued answer into CONTROL_ERROR with this errno. */

@@ -68,5 +68,12 @@ void control_server_dispatch(struct control_server *server);
 void control_call_answer(
 	struct control_call *call, enum control_status status, int error, const void *bytes, size_t len);
 
+/*
+ * The same piece by piece, for a long one that is still being made: total is that of all pieces, more than
+ * CONTROL_INLINE. A piece is sent or copied. False where the call is consumed: all of it was given, or nobody
+ * wants more, or there was no room, which the client is told. Pieces of a call come from one thread.
+ */
+bool control_call_answer_part(struct control_call *call, uint64_t total, const void *bytes, size_t len);
+
 /* Whether nobody waits for the answer any more. Any thread, until the call is answered. */
 bool control_call_cancelled(const struct control_call *call);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "collector/history_events.h"
+#include "collector/history_leaks.h"
 #include "collector/remains.h"
 #include "schema/base/err.h"
 #include "schema/board.h"
@@ -67,6 +68,12 @@ void recorder_put(struct recorder *recorder, struct history_tick *tick);
  * is stored with that tick, for as long as `ended_keep` says.
  */
 void recorder_put_remains(struct recorder *recorder, struct remains_batch *batch);
+
+/*
+ * Hands over what traced processes had; never waits. It is stored with a later tick. Minutes are dropped
+ * where too many wait; of the ended whoever packs them waits for the one before.
+ */
+void recorder_put_leaks(struct recorder *recorder, struct history_leaks *leaks);
 
 /* What the board says of history. */
 struct recorder_status {

@@ -143,6 +143,8 @@ int writer_expire_remains(struct writer *writer, bool *ret_more)
 	if (!r)
 		r = store_expire_ended(writer->store, before_ns, max, ROWS_A_STEP, &deleted);
 	if (!r)
+		r = writer_expire_leaks(writer);
+	if (!r)
 		r = store_commit(writer->store);
 	if (r)
 		store_rollback(writer->store);

@@ -202,7 +202,8 @@ void inquiries_tidy(struct inquiries *inquiries)
 		size_t kept = 0;
 		next = it->next;
 		for (size_t i = 0; i < it->n_calls; i++) {
-			if (control_call_cancelled(it->calls[i]))
+			if (!(it->kind->streams && it->state == INQUIRY_RUNS) &&
+				control_call_cancelled(it->calls[i]))
 				refuse(it->calls[i], ECANCELED, "nobody waits for the answer");
 			else
 				it->calls[kept++] = it->calls[i];

@@ -34,6 +34,9 @@ struct inquiry_kind {
 	/* Whether who asks the same meanwhile has a part in the answer, and for how long after it. */
 	bool shared;
 	int64_t keep_ns;
+	/* The worker may answer the one call itself, piece by piece: while it runs nobody else does. answer
+	 * is called all the same, after PROC_OK. */
+	bool streams;
 };
 
 struct inquiry {

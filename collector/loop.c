@@ -20,7 +20,7 @@
 #include "collector/history.h"
 #include "collector/inquiry.h"
 #include "collector/jobs.h"
-#include "collector/leaks/regions.h"
+#include "collector/leaks/leaks.h"
 #include "collector/news.h"
 #include "collector/sample/sampler.h"
 #include "schema/base/cleanup.h"
@@ -28,6 +28,7 @@
 #include "schema/base/log.h"
 
 enum {
+	NOBODY = 65534,
 	WORKERS = 1,           /* for settings, one write at a time */
 	CONNECTOR_BATCH = 128, /* events a turn: some milliseconds where all are births */
 	DYING_MAX = 1024,
@@ -52,7 +53,7 @@ struct loop {
 	struct jobs *inquiry_jobs, *args_jobs; /* their workers may be stuck for ever */
 	struct recorder *recorder;
 	struct control_server *server;
-	struct regions *regions; /* NULL: of a captured machine */
+	struct leaks *leaks;
 	int epoll, timer, signals, connector;
 	struct alarms alarms;
 	struct history_events events; /* since the last tick */
@@ -182,8 +183,7 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
 	health->sweep = sweep_in_use(&loop->sampler);
-	if (loop->regions)
-		regions_say(loop->regions, health);
+	leaks_say_health(loop->leaks, health);
 	board_write_health(loop->board, health);
 }
 
@@ -212,8 +212,7 @@ static void tick(struct loop *loop)
 		log_warning("the BPF sweep failed (%s): sweeps are %s from now on",
 			err_name(-loop->sampler.tasks_error), board_sweep_name[sweep_in_use(&loop->sampler)]);
 	loop->sampler.tasks_error = 0;
-	if (loop->regions)
-		regions_tick(loop->regions);
+	leaks_tick(loop->leaks);
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
 	struct history_tick *history = sampler_history(&loop->sampler);
 	history_events_collect(&loop->events, loop->board, &loop->next_event);
@@ -277,8 +276,8 @@ static void on_event(void *ctx, const struct connector_event *event)
 	default:
 		if (sampler_told(&loop->sampler, event))
 			add_dying(loop, event->pid);
-		if (event->kind == CONNECTOR_EXEC && loop->regions)
-			regions_told_exec(loop->regions, event->pid);
+		if (event->kind == CONNECTOR_EXEC && loop->leaks)
+			leaks_told_exec(loop->leaks, event->pid);
 		break;
 	}
 }
@@ -399,12 +398,17 @@ static void start_connector(struct loop *loop)
 		log_info("no proc connector (%s): births and ends come from listings", err_name(-fd));
 }
 
-static int start_regions(struct loop *loop)
+static int start_leaks(struct loop *loop)
 {
 	const struct loop_options *options = loop->options;
-
-	if (!options->root->real)
-		return 0;
+	const struct leaks_options leaks = {
+		.sampler = &loop->sampler,
+		.board = loop->board,
+		.recorder = loop->recorder,
+		.settings = &loop->control.in_force,
+		.predecessor = &loop->health,
+		.symbols = { .uid = NOBODY, .gid = NOBODY },
+	};
 	const struct regions_options regions = {
 		.root = options->root,
 		.sampler = &loop->sampler,
@@ -413,8 +417,9 @@ static int start_regions(struct loop *loop)
 		.offers_fd = options->offers_fd,
 		.holder_fd = options->holder_fd,
 	};
-	int r = regions_new(&regions, &loop->regions);
-	return r < 0 ? r : watch(loop, regions_fd(loop->regions));
+	int r = leaks_new(&leaks, options->root->real ? &regions : NULL, &loop->leaks);
+	loop->control.leaks = loop->leaks;
+	return r < 0 ? r : watch(loop, leaks_fd(loop->leaks));
 }
 
 static int start(struct loop *loop)
@@ -470,7 +475,7 @@ static int start(struct loop *loop)
 	for (int id = 0; id < N_NOTES; id++)
 		note_changed(loop, (enum note)id, &loop->control.notes[id]);
 	alarms_restore(&loop->alarms, &loop->sampler, loop->board);
-	r = start_regions(loop);
+	r = start_leaks(loop);
 	if (r < 0)
 		return r;
 	if (options->control_fd >= 0) {
@@ -491,8 +496,7 @@ static void turn(struct loop *loop)
 {
 	struct epoll_event events[8];
 	int n = epoll_wait(loop->epoll, events, 8, loop->n_dying ? DYING_POLL_MS : -1);
-	bool births = false, requests = false, results = false, answers = false, args = false,
-	     regions = false;
+	bool births = false, requests = false, results = false, answers = false, args = false, leaks = false;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
@@ -508,8 +512,8 @@ static void turn(struct loop *loop)
 			answers = true;
 		else if (fd == jobs_fd(loop->args_jobs))
 			args = true;
-		else if (loop->regions && fd == regions_fd(loop->regions))
-			regions = true;
+		else if (fd == leaks_fd(loop->leaks))
+			leaks = true;
 		else
 			requests = true;
 	}
@@ -524,8 +528,8 @@ static void turn(struct loop *loop)
 		inquiries_tidy(&loop->inquiries);
 	}
 	/* Before the ends that the kernel reports: a region that waits in the socket is of one that ended. */
-	if (regions)
-		regions_dispatch(loop->regions);
+	if (leaks)
+		leaks_dispatch(loop->leaks);
 	if (births)
 		on_connector(loop);
 	/* In a storm before the ring is full: then it is known what is left out. */
@@ -576,9 +580,9 @@ int loop_run(const struct loop_options *options)
 		jobs_dispatch(loop->inquiry_jobs);
 	if (loop->args.busy)
 		jobs_dispatch(loop->args_jobs);
-	if (loop->inquiries.n_running || loop->args.busy || regions_busy(loop->regions))
+	if (loop->inquiries.n_running || loop->args.busy || (loop->leaks && leaks_busy(loop->leaks)))
 		_exit(EXIT_SUCCESS);
-	regions_free(loop->regions);
+	leaks_free(loop->leaks);
 	jobs_free(loop->args_jobs);
 	jobs_free(loop->inquiry_jobs);
 	inquiries_deinit(&loop->inquiries);

@@ -61,28 +61,13 @@ static int fail(struct file_inquiry *it, const char *source, int code)
 	}
 }
 
-/*
- * Whether who asks is root or owns the process now. What is opened afterwards is decided once more, by the
- * kernel: a process may exec a setuid program at any moment.
- */
-static int check_owner(struct file_inquiry *it, int living, gid_t *ret_gid)
-{
-	uid_t uid = 0;
-	int r = proc_read_owner(living, &uid, ret_gid);
-
-	if (r == PROC_OK && it->uid && it->uid != uid)
-		return err_set(&it->inquiry.err, EACCES,
-			"the process belongs to user %u: only they and root may do this", uid);
-	return r;
-}
-
 /* Opens with the rights of who asks, unless it is for all; of a link, reads it. */
 static int open_file(struct file_inquiry *it, int at, const struct pid_file *file, int flags, int *ret_fd)
 {
 	struct rights rights;
 	gid_t gid = 0;
 	uid_t uid = file->for_all ? 0 : it->uid;
-	int r = file->for_all ? PROC_OK : check_owner(it, at, &gid);
+	int r = file->for_all ? PROC_OK : rights_check_owner(it->uid, at, &gid, &it->inquiry.err);
 
 	if (r)
 		return r;

@@ -6,6 +6,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "schema/proc/root.h"
+
 void rights_restore(struct rights *rights)
 {
 	if (!rights->own)
@@ -47,5 +49,16 @@ int rights_lend(uid_t uid, gid_t gid, struct rights *ret)
 	if (r)
 		rights_restore(&rights);
 	*ret = rights;
+	return r;
+}
+
+int rights_check_owner(uid_t uid, int living, gid_t *ret_gid, struct err *err)
+{
+	uid_t owner = 0;
+	int r = proc_read_owner(living, &owner, ret_gid);
+
+	if (r == PROC_OK && uid && uid != owner)
+		return err_set(
+			err, EACCES, "the process belongs to user %u: only they and root may do this", owner);
 	return r;
 }

@@ -9,6 +9,8 @@
 #include <sys/capability.h>
 #include <sys/types.h>
 
+#include "schema/base/err.h"
+
 struct rights {
 	cap_t own; /* NULL: nothing was changed */
 };
@@ -20,3 +22,10 @@ struct rights {
  */
 int rights_lend(uid_t uid, gid_t gid, struct rights *ret);
 void rights_restore(struct rights *rights);
+
+/*
+ * Whether uid is root or owns the process now, given its directory or that of a thread of it, and the group
+ * of who owns it. PROC_OK, PROC_GONE, -EACCES with the reason, or -errno. What is opened afterwards is to be
+ * decided once more, by the kernel: a process may exec a setuid program at any moment.
+ */
+int rights_check_owner(uid_t uid, int living, gid_t *ret_gid, struct err *err);

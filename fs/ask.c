@@ -74,29 +74,44 @@ static int gather(void *ctx, const void *bytes, size_t len, uint64_t offset, uin
 	return buf_error(gathering->out);
 }
 
-int ask_file(struct view *view, const struct process *process, const char *name, const struct caller *caller,
-	struct buf *out)
+/* Fills in what every table is gathered by, asks, and leaves `out` as it was where that fails. */
+static int ask_bytes(struct view *view, struct control_ask *ask, const struct caller *caller, struct buf *out)
 {
 	CLEANUP_REPLY struct control_reply reply = CONTROL_REPLY_INIT;
 	struct gathering gathering = { out, out->len };
-	struct control_ask ask = {
-		.op = CONTROL_OP_FILE,
-		.uid = caller->uid,
-		.tgid = (uint32_t)caller->pid,
-		.pid = process->stat.pid,
-		.start_ticks = process->stat.start_ticks,
-		.payload = { name, strlen(name) },
-		.idempotent = true,
-		.visit = gather,
-		.visit_ctx = &gathering,
-	};
-	int r = control_client_call(view->control, &ask, &reply, MEASURE_MS, NULL);
 
+	ask->uid = caller->uid;
+	ask->tgid = (uint32_t)caller->pid;
+	ask->idempotent = true;
+	ask->visit = gather;
+	ask->visit_ctx = &gathering;
+	int r = control_client_call(view->control, ask, &reply, MEASURE_MS, NULL);
 	if (!r)
 		r = answer_error(&reply, NULL);
 	if (r)
 		out->len = gathering.before;
 	return r;
+}
+
+int ask_file(struct view *view, const struct process *process, const char *name, const struct caller *caller,
+	struct buf *out)
+{
+	struct control_ask ask = {
+		.op = CONTROL_OP_FILE,
+		.pid = process->stat.pid,
+		.start_ticks = process->stat.start_ticks,
+		.payload = { name, strlen(name) },
+	};
+
+	return ask_bytes(view, &ask, caller, out);
+}
+
+int ask_table(struct view *view, enum control_op op, struct span payload, const struct caller *caller,
+	struct buf *out)
+{
+	struct control_ask ask = { .op = op, .payload = payload };
+
+	return ask_bytes(view, &ask, caller, out);
 }
 
 /* Of what is to change something. */
@@ -119,13 +134,16 @@ static int call_once(
 	}
 }
 
-int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
-	size_t len, const atomic_bool *cancelled, struct err *err)
+int ask_change(struct view *view, enum control_op op, const struct process *process,
+	const struct caller *caller, const char *text, size_t len, const atomic_bool *cancelled,
+	struct err *err)
 {
 	const struct control_ask ask = {
 		.op = op,
 		.uid = caller->uid,
 		.tgid = (uint32_t)caller->pid,
+		.pid = process->stat.pid,
+		.start_ticks = process->stat.start_ticks,
 		.payload = { text, len },
 	};
 
@@ -134,16 +152,16 @@ int ask_write(struct view *view, enum control_op op, const struct caller *caller
 	return call_once(view, &ask, cancelled, err);
 }
 
+int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
+	size_t len, const atomic_bool *cancelled, struct err *err)
+{
+	const struct process nobody = PROCESS_INIT;
+
+	return ask_change(view, op, &nobody, caller, text, len, cancelled, err);
+}
+
 int ask_act(struct view *view, enum control_op op, const struct process *process, const struct caller *caller,
 	const atomic_bool *cancelled, struct err *err)
 {
-	const struct control_ask ask = {
-		.op = op,
-		.uid = caller->uid,
-		.tgid = (uint32_t)caller->pid,
-		.pid = process->stat.pid,
-		.start_ticks = process->stat.start_ticks,
-	};
-
-	return call_once(view, &ask, cancelled, err);
+	return ask_change(view, op, process, caller, NULL, 0, cancelled, err);
 }

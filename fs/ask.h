@@ -29,6 +29,15 @@ int ask_file(struct view *view, const struct process *process, const char *name,
 int ask_write(struct view *view, enum control_op op, const struct caller *caller, const char *text,
 	size_t len, const atomic_bool *cancelled, struct err *err);
 
+/* Hands over what was written to a setting of a process. */
+int ask_change(struct view *view, enum control_op op, const struct process *process,
+	const struct caller *caller, const char *text, size_t len, const atomic_bool *cancelled,
+	struct err *err);
+
+/* Appends what an operation answers to the caller, with the payload. 0 or as ask_file. */
+int ask_table(struct view *view, enum control_op op, struct span payload, const struct caller *caller,
+	struct buf *out);
+
 /* Has something done to a process, the same way. */
 int ask_act(struct view *view, enum control_op op, const struct process *process, const struct caller *caller,
 	const atomic_bool *cancelled, struct err *err);

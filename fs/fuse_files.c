@@ -89,7 +89,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 			streams_read(doors->streams, req, slot, size, fi->flags & O_NONBLOCK);
 		else
 			fuse_reply_err(req, ESTALE);
-	} else if (tree_node(doors->tree, &place)->guarded && door_current(doors)->for_pages) {
+	} else if ((tree_node(doors->tree, &place)->guarded || tree_node(doors->tree, &place)->unshared) &&
+		   door_current(doors)->for_pages) {
 		/* What programs take for "read it, then". */
 		fuse_reply_err(req, EINVAL);
 	} else {

@@ -124,6 +124,11 @@ struct node {
 	/* Its content is for who asks: each user has a file of their own, for what is spliced or mapped comes
 	 * from pages that all who opened a file share. */
 	bool per_user;
+	/* The same below a chosen name, where an id has no room for a user: it can be read by read(2) only.
+	 */
+	bool unshared;
+	/* Whose the file is, where that is not who mounted, nor below a process. 0 or -errno: root's then. */
+	int (*owner)(struct view *view, const struct place *place, uid_t *ret_uid);
 	/*
 	 * Below a process, and for its owner and root alone, whatever the mode says: who that is, is asked
 	 * anew at each open, for a process may have become another's. It can be read by read(2) only: pages

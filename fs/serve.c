@@ -17,6 +17,7 @@
 #include "fs/keep.h"
 #include "fs/names.h"
 #include "fs/nodes/nodes.h"
+#include "fs/nudge.h"
 #include "fs/options.h"
 #include "fs/refusals.h"
 #include "fs/view.h"
@@ -110,7 +111,8 @@ static int init_view(struct serve *serve)
 		(r = refusals_new(serve->keep, &view->refusals)) ||
 		(r = groups_new(&view->root, view->board, view->names, &view->groups)) ||
 		(r = ended_names_new(&view->ended_names)) ||
-		(r = control_client_new(serve->socket_path, &view->control)))
+		(r = control_client_new(serve->socket_path, &view->control)) ||
+		(r = nudges_new(view->control, &view->nudges)))
 		return r;
 	view->boot_ns = find_boot_ns(&view->root);
 	view->pid_max = find_pid_max(&view->root);

@@ -90,7 +90,8 @@ static int make_twins(struct tree *tree)
 			return -EINVAL;
 		twin->node = (struct node) { node->name ? twin->name : NULL, node->mode, NODE_TABLE,
 			node->unit, node->doc, node->shown, twin_render, .list = node->list,
-			.per_user = node->per_user, .guarded = node->guarded, .hidden = true };
+			.per_user = node->per_user, .unshared = node->unshared, .owner = node->owner,
+			.guarded = node->guarded, .hidden = true };
 		tree->row[at].twin = tree->n;
 		tree->row[tree->n++] =
 			(struct tree_row) { .node = &twin->node, .parent = tree->row[at].parent, .twin = at };

@@ -22,6 +22,7 @@ struct control_client;
 struct store;
 struct groups;
 struct ended_names;
+struct nudges;
 
 struct view {
 	const struct tree *tree;
@@ -47,6 +48,7 @@ struct view {
 	struct groups *groups;
 	struct cgroup_mounts cgroup_mounts;
 	struct ended_names *ended_names; /* of nodes/ended.c */
+	struct nudges *nudges;           /* NULL where nobody is asked */
 	pthread_mutex_t pids_lock;       /* of pids, the listing of /proc while no collector lists for us */
 	struct proc_pids pids;
 };

@@ -30,8 +30,8 @@ static uint64_t layout(void)
 	const uint64_t parts[] = { BOARD_VERSION, sizeof(struct board_memory), sizeof(struct board_process),
 		sizeof(struct board_system), sizeof(struct board_health), sizeof(struct settings),
 		sizeof(struct board_news), sizeof(struct note_text), sizeof(struct board_firing),
-		sizeof(struct board_cgroup), N_PROCESS_METRICS, N_SYSTEM_METRICS, N_PROCESS_RATES,
-		N_SYSTEM_RATES, N_WINDOWS };
+		sizeof(struct board_cgroup), sizeof(struct board_leaks), N_PROCESS_METRICS, N_SYSTEM_METRICS,
+		N_PROCESS_RATES, N_SYSTEM_RATES, N_WINDOWS };
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		hash = (hash ^ parts[i]) * UINT64_C(0x100000001b3);
@@ -135,6 +135,8 @@ void board_take_over(struct board *board, struct board_health *ret_health)
 	forget_torn(&memory->system_number);
 	forget_torn(&memory->settings_number);
 	forget_torn(&memory->firing_number);
+	for (uint32_t i = 0; i < board_leak_slots(board); i++)
+		forget_torn(&memory->leak[i].number);
 	for (int i = 0; i < N_NOTES; i++)
 		forget_torn(&memory->note_number[i]);
 
@@ -197,6 +199,20 @@ void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup)
 void board_clear_cgroup(struct board *board, uint64_t id)
 {
 	board_write_cgroup(board, &(const struct board_cgroup) { .id = id });
+}
+
+void board_write_leaks(struct board *board, uint32_t slot, const struct board_leaks *leaks)
+{
+	struct board_memory *memory = board->memory;
+
+	record_store(&memory->leak[slot].number, memory->leak[slot].word, leaks, sizeof(*leaks));
+	if (slot >= atomic_load_explicit(&memory->leak_slots, memory_order_relaxed))
+		atomic_store_explicit(&memory->leak_slots, slot + 1, memory_order_release);
+}
+
+void board_clear_leaks(struct board *board, uint32_t slot)
+{
+	board_write_leaks(board, slot, &(const struct board_leaks) { 0 });
 }
 
 void board_write_system(struct board *board, const struct board_system *system)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "schema/leak.h"
 #include "schema/metrics.h"
 #include "schema/note.h"
 #include "schema/settings.h"
@@ -28,6 +29,7 @@ enum {
 	BOARD_FIRING = 4096,
 	BOARD_CGROUPS = 65536, /* units that processes are in at a time */
 	BOARD_CGROUP_PATH = 1000,
+	BOARD_LEAKS = 4096, /* processes with a shadow region */
 	BOARD_READ_TRIES = 64,
 };
 
@@ -108,6 +110,15 @@ struct board_cgroup {
 	char path[BOARD_CGROUP_PATH]; /* NUL-terminated: "/system.slice/sshd.service", cut behind the unit */
 };
 
+/* What a process that can be traced has, as last counted. */
+struct board_leaks {
+	uint32_t pid;
+	uint32_t padding;
+	uint64_t start_ticks;
+	uint64_t min_age_s; /* in force for it */
+	struct leak_stat stat;
+};
+
 struct board_system {
 	int64_t sampled_ns; /* epoch */
 	struct system_values values;
@@ -174,6 +185,9 @@ void board_trim(struct board *board);
  */
 void board_write_cgroup(struct board *board, const struct board_cgroup *cgroup);
 void board_clear_cgroup(struct board *board, uint64_t id);
+/* A slot is below BOARD_LEAKS, and whoever writes knows whose it is. */
+void board_write_leaks(struct board *board, uint32_t slot, const struct board_leaks *leaks);
+void board_clear_leaks(struct board *board, uint32_t slot);
 void board_write_system(struct board *board, const struct board_system *system);
 void board_write_health(struct board *board, const struct board_health *health);
 void board_push_event(struct board *board, struct board_event event);
@@ -194,6 +208,11 @@ enum board_outcome board_read_cgroup(const struct board *board, uint64_t id, str
 /* What is in a slot below board_cgroup_slots(); of an empty one the id that it had, and len 0. */
 enum board_outcome board_read_cgroup_slot(const struct board *board, uint32_t slot, struct board_cgroup *ret);
 uint32_t board_cgroup_slots(const struct board *board); /* that were ever used */
+/* What is in a slot below board_leak_slots(); ABSENT where it is nobody's. */
+enum board_outcome board_read_leak_slot(const struct board *board, uint32_t slot, struct board_leaks *ret);
+uint32_t board_leak_slots(const struct board *board); /* that were ever used */
+/* The slot of a process; BOARD_LEAKS where it has none. */
+uint32_t board_find_leaks(const struct board *board, uint32_t pid, uint64_t start_ticks);
 enum board_outcome board_read_system(const struct board *board, struct board_system *ret);
 enum board_outcome board_read_health(const struct board *board, struct board_health *ret);
 

@@ -28,6 +28,7 @@ enum {
 	BOARD_FIRING_WORDS = (sizeof(struct board_firing) + 7) / 8,
 	BOARD_NEWS_WORDS = (sizeof(struct board_news) + 7) / 8,
 	BOARD_CGROUP_WORDS = (sizeof(struct board_cgroup) + 7) / 8,
+	BOARD_LEAKS_WORDS = (sizeof(struct board_leaks) + 7) / 8,
 	BOARD_BITMAP_WORDS = BOARD_PIDS / 64,
 };
 
@@ -40,6 +41,11 @@ struct board_cgroup_slot {
 	board_word number;
 	board_word word[BOARD_CGROUP_WORDS];
 } __attribute__((aligned(1024))); /* on one page */
+
+struct board_leak_slot {
+	board_word number;
+	board_word word[BOARD_LEAKS_WORDS];
+} __attribute__((aligned(64)));
 
 /* An entry is whole while its number is the one that is asked for. */
 struct board_event_entry {
@@ -71,6 +77,8 @@ struct board_memory {
 	struct board_news_entry news[BOARD_NEWS];
 	board_word cgroup_slots; /* that were ever used */
 	struct board_cgroup_slot cgroup[BOARD_CGROUPS];
+	board_word leak_slots; /* that were ever used */
+	struct board_leak_slot leak[BOARD_LEAKS];
 	_Alignas(4096) struct board_slot slot[BOARD_PIDS];
 };
 

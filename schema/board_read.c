@@ -104,6 +104,42 @@ enum board_outcome board_read_cgroup(const struct board *board, uint64_t id, str
 	return outcome;
 }
 
+uint32_t board_leak_slots(const struct board *board)
+{
+	uint64_t slots = atomic_load_explicit(&board->memory->leak_slots, memory_order_acquire);
+	return slots < BOARD_LEAKS ? (uint32_t)slots : BOARD_LEAKS;
+}
+
+enum board_outcome board_read_leak_slot(const struct board *board, uint32_t slot, struct board_leaks *ret)
+{
+	if (slot >= board_leak_slots(board))
+		return BOARD_ABSENT;
+	const struct board_leak_slot *from = &board->memory->leak[slot];
+	struct board_leaks leaks;
+	enum board_outcome outcome = board_record_load(&leaks, &from->number, from->word, sizeof(leaks));
+	if (outcome == BOARD_FOUND && !leaks.pid)
+		outcome = BOARD_ABSENT;
+	if (outcome == BOARD_FOUND)
+		*ret = leaks;
+	return outcome;
+}
+
+uint32_t board_find_leaks(const struct board *board, uint32_t pid, uint64_t start_ticks)
+{
+	const uint32_t slots = board_leak_slots(board);
+	struct board_leaks leaks;
+
+	for (uint32_t i = 0; i < slots; i++) {
+		/* Of the first word alone: whose it may be. */
+		if ((uint32_t)atomic_load_explicit(&board->memory->leak[i].word[0], memory_order_acquire) ==
+				pid &&
+			board_read_leak_slot(board, i, &leaks) == BOARD_FOUND && leaks.pid == pid &&
+			leaks.start_ticks == start_ticks)
+			return i;
+	}
+	return BOARD_LEAKS;
+}
+
 enum board_outcome board_read_system(const struct board *board, struct board_system *ret)
 {
 	struct board_system system;

@@ -265,3 +265,35 @@ SELECT seq FROM event ORDER BY id DESC LIMIT 1
 -- name: expire_events
 DELETE FROM event WHERE id < (SELECT min(id) FROM event) + ?3
 AND (id <= (SELECT max(id) FROM event) - ?1 OR time_ns < ?2)
+
+-- name: put_ended_leaks
+INSERT OR REPLACE INTO ended_leaks (boot, pid, start_ticks, made_ns, end_ns, uid, packed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+-- Of one whose beginning nobody saw the records began while it lived.
+-- name: get_ended_leaks
+SELECT l.pid, l.uid, l.packed FROM ended AS e JOIN ended_leaks AS l ON l.boot = e.boot AND l.pid = e.pid
+AND (l.start_ticks = e.start_ticks OR (l.start_ticks = 0 AND l.made_ns BETWEEN e.start_ns - 1000000000 AND e.end_ns + 1000000000))
+WHERE e.id = ?1 ORDER BY l.made_ns DESC LIMIT 1
+-- name: has_ended_leaks
+SELECT l.uid FROM ended AS e JOIN ended_leaks AS l ON l.boot = e.boot AND l.pid = e.pid
+AND (l.start_ticks = e.start_ticks OR (l.start_ticks = 0 AND l.made_ns BETWEEN e.start_ns - 1000000000 AND e.end_ns + 1000000000))
+WHERE e.id = ?1 LIMIT 1
+-- name: ended_leaks_bytes
+SELECT coalesce(sum(length(packed)), 0) FROM ended_leaks
+-- name: expire_ended_leaks
+DELETE FROM ended_leaks WHERE id IN
+(SELECT id FROM ended_leaks INDEXED BY ended_leaks_by_age WHERE end_ns < ?1 ORDER BY end_ns LIMIT ?2)
+
+-- name: put_leak_site
+INSERT INTO leak_site (build_id, module, module_offset, symbol, minute) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (build_id, module, module_offset, symbol) DO UPDATE SET minute = max(minute, excluded.minute) RETURNING id
+-- name: put_leak_minute
+INSERT OR REPLACE INTO leak_minute (boot, pid, start_ticks, site, minute, live_bytes, live_blocks, suspect_bytes, suspect_blocks)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+-- By age, and what is beyond so many rows.
+-- name: expire_leak_minutes
+DELETE FROM leak_minute WHERE (boot, pid, start_ticks, site, minute) IN
+(SELECT boot, pid, start_ticks, site, minute FROM leak_minute INDEXED BY leak_minute_by_age WHERE minute < max(?1,
+(SELECT coalesce((SELECT minute FROM leak_minute INDEXED BY leak_minute_by_age ORDER BY minute DESC LIMIT 1 OFFSET ?2), ?1)))
+ORDER BY minute LIMIT ?3)
+-- name: expire_leak_sites
+DELETE FROM leak_site WHERE minute < (SELECT coalesce(min(minute), 9223372036854775807) FROM leak_minute INDEXED BY leak_minute_by_age)

@@ -17,7 +17,7 @@
 #include "schema/base/err.h"
 #include "schema/level.h"
 
-enum { STORE_VERSION = 4 }; /* PRAGMA user_version: the number of migrations */
+enum { STORE_VERSION = 5 }; /* PRAGMA user_version: the number of migrations */
 
 enum store_outcome {
 	STORE_OK = 0,
@@ -220,6 +220,40 @@ enum store_ended_numbers { STORE_ENDED_VALUES, STORE_ENDED_RATES };
 typedef int store_ended_number_fn(void *ctx, const char *name, int64_t number);
 int store_each_ended_number(struct store *store, int64_t id, enum store_ended_numbers which,
 	store_ended_number_fn *fn, void *ctx);
+
+/* --- what traced processes had (store_leaks.c) --- */
+struct store_leaks {
+	int64_t boot;
+	uint32_t pid, uid;
+	uint64_t start_ticks; /* 0: not known */
+	int64_t made_ns, end_ns;
+	const void *packed; /* schema/pack_leaks.h */
+	size_t len;
+};
+/* What one had when it ended; replaces what was there of it. */
+int store_put_ended_leaks(struct store *store, const struct store_leaks *leaks);
+typedef int store_leaks_fn(void *ctx, const struct store_leaks *leaks);
+/* Of the ended process with that id: pid, uid and what is packed. OK or ABSENT. */
+int store_get_ended_leaks(struct store *store, int64_t ended, store_leaks_fn *fn, void *ctx);
+/* Who may read it, beside root. OK or ABSENT. */
+int store_has_ended_leaks(struct store *store, int64_t ended, int64_t *ret_uid);
+/* Deletes those that ended before end_ns, and the oldest while all have more than max_bytes. */
+int store_expire_ended_leaks(struct store *store, int64_t end_ns, int64_t max_bytes);
+
+struct store_leak_minute {
+	int64_t boot;
+	uint32_t pid;
+	uint64_t start_ticks;
+	int64_t minute; /* epoch / 60 */
+	const void *build_id;
+	size_t build_id_len;
+	const char *module, *symbol; /* escaped */
+	uint64_t module_offset;
+	uint64_t live_bytes, live_blocks, suspect_bytes, suspect_blocks;
+};
+int store_put_leak_minute(struct store *store, const struct store_leak_minute *minute);
+/* Deletes at most `rows` of before `minute`, or beyond the newest `keep`, and sites that no row is of. */
+int store_expire_leak_minutes(struct store *store, int64_t minute, int64_t keep, int rows);
 
 /* --- settings --- */
 typedef int store_pair_fn(void *ctx, const char *name, const char *text);

@@ -422,6 +422,8 @@ static const struct node one_nodes[] = {
 	{ "rate", 0444, NODE_TABLE, "1/s", "as last computed: rss data swap minor_faults major_faults",
 		.render = rate_render, .form = FORM_KEYED, .exists = is_known },
 	{ "history", 0555, NODE_DIR, NULL, "the past, up to its end", .children = history_nodes },
+	{ "leaks", 0555, NODE_DIR, NULL, "what it had allocated and not freed, where it was traced",
+		.children = ended_leak_nodes, .exists = ended_leaks_exist },
 	{ 0 },
 };
 

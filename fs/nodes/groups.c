@@ -12,6 +12,7 @@
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/base/clock.h"
+#include "schema/leak_text.h"
 
 enum {
 	GROUP_COUNT = N_GROUP_SUMS, /* beside enum group_sum, as arg of a number */
@@ -168,6 +169,27 @@ static int pss_render(
 	return 0;
 }
 
+/* As many members as one request has room for. */
+static int leaks_group_render(
+	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
+{
+	CLEANUP_BUF struct buf pids = BUF_INIT;
+	struct group_members members;
+	struct board_process process;
+
+	groups_begin_members(view->groups, kind_of(view, place), name_of(view, place), &members);
+	while (groups_next_member(&members, &process)) {
+		if (pids.len + sizeof(process.pid) > CONTROL_PAYLOAD_MAX)
+			return -EFBIG;
+		buf_put(&pids, &process.pid, sizeof(process.pid));
+	}
+	if (buf_error(&pids))
+		return buf_error(&pids);
+	if (!pids.len)
+		return -ESRCH;
+	return ask_table(view, CONTROL_OP_LEAKS_OF, (struct span) { pids.data, pids.len }, caller, out);
+}
+
 static int cgroup_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
@@ -185,27 +207,34 @@ static int cgroup_render(
 		&view->cgroup_mounts, &view->root, &cgroup, tree_node(view->tree, place)->arg, out);
 }
 
-#define GROUP_ROWS                                                                                           \
-	README,                                                                                              \
-		{ "stat", 0444, NODE_NUMBER, "bytes",                                                        \
-			"count rss vms shared swap pss_last pss_count; rss counts shared pages once per "    \
-			"process, pss_last is of the pss_count processes measured so far",                   \
-			.render = stat_render, .form = FORM_KEYED },                                         \
-		{ "count", 0444, NODE_NUMBER, NULL, "how many processes", .render = number_render,           \
-			.arg = GROUP_COUNT },                                                                \
-		{ "rss", 0444, NODE_NUMBER, "bytes", "sum of rss", .render = number_render,                  \
-			.arg = GROUP_RSS },                                                                  \
-		{ "vms", 0444, NODE_NUMBER, "bytes", "sum of vms", .render = number_render,                  \
-			.arg = GROUP_VMS },                                                                  \
-		{ "shared", 0444, NODE_NUMBER, "bytes", "sum of shared", .render = number_render,            \
-			.arg = GROUP_SHARED },                                                               \
-		{ "swap", 0444, NODE_NUMBER, "bytes", "sum of swap", .render = number_render,                \
-			.arg = GROUP_SWAP },                                                                 \
-		{ "pss", 0444, NODE_TABLE, "bytes",                                                          \
-			"sum of pss, measured when opened, of those that can be measured",                   \
-			.render = pss_render },                                                              \
-	{                                                                                                    \
-		"pids", 0444, NODE_TABLE, NULL, "their pids, one a line, ascending", .render = pids_render   \
+#define GROUP_ROWS                                                                                                       \
+	README,                                                                                                          \
+		{ "stat", 0444, NODE_NUMBER, "bytes",                                                                    \
+			"count rss vms shared swap pss_last pss_count; rss counts shared pages once per "                \
+			"process, pss_last is of the pss_count processes measured so far",                               \
+			.render = stat_render, .form = FORM_KEYED },                                                     \
+		{ "count", 0444, NODE_NUMBER, NULL, "how many processes", .render = number_render,                       \
+			.arg = GROUP_COUNT },                                                                            \
+		{ "rss", 0444, NODE_NUMBER, "bytes", "sum of rss", .render = number_render,                              \
+			.arg = GROUP_RSS },                                                                              \
+		{ "vms", 0444, NODE_NUMBER, "bytes", "sum of vms", .render = number_render,                              \
+			.arg = GROUP_VMS },                                                                              \
+		{ "shared", 0444, NODE_NUMBER, "bytes", "sum of shared", .render = number_render,                        \
+			.arg = GROUP_SHARED },                                                                           \
+		{ "swap", 0444, NODE_NUMBER, "bytes", "sum of swap", .render = number_render,                            \
+			.arg = GROUP_SWAP },                                                                             \
+		{ "pss", 0444, NODE_TABLE, "bytes",                                                                      \
+			"sum of pss, measured when opened, of those that can be measured",                               \
+			.render = pss_render },                                                                          \
+		{ "pids", 0444, NODE_TABLE, NULL, "their pids, one a line, ascending",                                   \
+			.render = pids_render },                                                                         \
+	{                                                                                                                \
+		"leaks", 0444, NODE_TABLE, NULL,                                                                         \
+			"suspect_bytes suspect_blocks live_bytes live_blocks oldest_age rate_1m caller "                 \
+			"symbol module processes: call sites of the traced members that the reader may look into, "      \
+			"as last counted; one site of several processes is one row, its caller the place in the module", \
+			.render = leaks_group_render, .unshared = true, .form = FORM_TABLE,                              \
+			.strings = LEAK_CALLERS_STRINGS                                                                  \
 	}
 
 const struct node group_nodes[] = {

@@ -15,6 +15,8 @@ extern const struct node history_nodes[];        /* history.c: history/ of a pro
 extern const struct node system_history_nodes[]; /* the same of a node */
 extern const struct node at_nodes[];             /* at.c: nodes/NODE/at/ */
 extern const struct node ended_nodes[];          /* ended.c: nodes/NODE/ended/ */
+extern const struct node leak_nodes[];           /* leaks.c: nodes/NODE/PID/leaks/ */
+extern const struct node ended_leak_nodes[];     /* ended_leaks.c: nodes/NODE/ended/PID-STARTTIME/leaks/ */
 
 extern const struct node_list node_list;    /* the nodes */
 extern const struct node_list process_list; /* the pids of a node */
@@ -43,10 +45,14 @@ int readme_render(struct view *view, const struct place *place, const struct cal
  * not known. */
 struct process_source {
 	bool (*next)(struct process_source *source, struct board_process *ret); /* false at the end */
+	/* What of it is a suspect, of the process that next gave last; false where it is not traced. NULL: of
+	 * none it is known. */
+	bool (*suspects)(
+		struct process_source *source, const struct board_process *process, uint64_t *ret_bytes);
 };
 #define PROCESS_PPID_UNKNOWN UINT32_MAX
 #define PROCESSES_STRINGS    "comm state"
-enum top_order { TOP_RSS, TOP_SWAP, TOP_GROWTH };
+enum top_order { TOP_RSS, TOP_SWAP, TOP_GROWTH, TOP_SUSPECT };
 void processes_put(struct process_source *source, struct buf *out);
 int processes_put_top(struct process_source *source, enum top_order order, struct buf *out); /* 0, -ENOMEM */
 
@@ -60,6 +66,17 @@ void process_stat_put(struct buf *out, const struct process_values *values);
 
 /* Whether a machine tells of its NUMA nodes. */
 bool numa_exists(struct view *view, const struct place *place);
+
+/* --- leaks.c --- */
+
+/* `stat` of leaks/, also of a process that ended. */
+void leak_stat_put(struct buf *out, const struct leak_stat *stat);
+/* `flame.svg` of what `folded` says. 0 or -errno. */
+int leak_flame_put(struct buf *out, const struct buf *folded, const char *comm, uint32_t pid);
+/* Whether anything is kept of an ended process's. */
+bool ended_leaks_exist(struct view *view, const struct place *place);
+/* `leaks` of a node: as many processes as the caller may look into. */
+int leaks_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out);
 
 /* --- events.c --- */
 

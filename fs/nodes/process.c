@@ -397,5 +397,7 @@ const struct node process_nodes[] = {
 		"rss data swap minor_faults major_faults over 1s 10s 1m 10m; - while younger",
 		.render = rate_render, .form = FORM_KEYED },
 	{ "history", 0555, NODE_DIR, NULL, "the past", .children = history_nodes },
+	{ "leaks", 0555, NODE_DIR, NULL, "what it has allocated and not freed, where it is traced",
+		.children = leak_nodes, .exists = has_memory },
 	{ 0 },
 };

@@ -10,6 +10,7 @@
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/control.h"
+#include "schema/leak_text.h"
 #include "schema/proc/system_files.h"
 
 static int number_render(
@@ -133,6 +134,9 @@ static const struct node top_nodes[] = {
 	{ "growth", 0444, NODE_TABLE, NULL,
 		"the 50 that grow fastest, by rate_10m or, while younger, rate_1m", .render = top_render,
 		.arg = TOP_GROWTH, .form = FORM_TABLE, .strings = PROCESSES_STRINGS },
+	{ "suspect", 0444, NODE_TABLE, NULL,
+		"the 50 traced ones with the most bytes that may be leaks, as last counted",
+		.render = top_render, .arg = TOP_SUSPECT, .form = FORM_TABLE, .strings = PROCESSES_STRINGS },
 	{ 0 },
 };
 
@@ -223,6 +227,9 @@ const struct node system_nodes[] = {
 	{ "ended", 0555, NODE_DIR, NULL, "remains of processes that ended", .children = ended_nodes,
 		.live = true },
 	{ "events", 0444, NODE_STREAM, NULL, EVENTS_DOC },
+	{ "leaks", 0444, NODE_TABLE, NULL,
+		"pid comm suspect_bytes suspect_blocks rate_1m caller symbol module: call sites with suspects, as last counted, of the traced processes that the reader may look into; largest first",
+		.render = leaks_render, .per_user = true, .form = FORM_TABLE, .strings = LEAK_NODE_STRINGS },
 	{ "errors", 0444, NODE_TABLE, NULL,
 		"the last 100 writes refused here; yours: time uid pid path errno reason",
 		.render = errors_render, .per_user = true, .form = FORM_TABLE,

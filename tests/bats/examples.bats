@@ -197,3 +197,18 @@ PYTHON
 	run -1 setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/nonexistent sh "$checkout/examples/quickstart"
 	[[ $(stat -c %a /dev/fuse) == 666 ]] || assert_line --partial 'a /dev/fuse that you may read and write'
 }
+
+@test "leak-watch finds what a server leaks, and no cache that is full" {
+	cc -std=gnu17 -D_GNU_SOURCE -O1 -o "$BATS_TEST_TMPDIR/leaky-server" "$TOP/tests/programs/leaky-server.c"
+	start env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" MEMFS_TRACE=exact \
+		"$BATS_TEST_TMPDIR/leaky-server"
+	retry_until 10 test -d "$MNT/local/$STARTED/leaks"
+	cached() { grep -qP "\tremember\t" "$MNT/local/$STARTED/leaks/callers"; }
+	retry_until 10 cached
+	run -0 "$TOP/examples/leak-watch" "$STARTED" 4 20000
+	assert_line --regexp '^forget_answer holds [0-9]+ bytes, [0-9]+ more each second$'
+	refute_output --partial remember
+	start env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" MEMFS_TRACE=exact sleep 1000
+	retry_until 10 test -d "$MNT/local/$STARTED/leaks"
+	run -1 "$TOP/examples/leak-watch" "$STARTED" 2
+}

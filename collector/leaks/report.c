@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/leaks/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/symbols/folded.h"
+#include "schema/base/cleanup.h"
+#include "schema/base/clock.h"
+#include "schema/leak_text.h"
+
+struct numbered {
+	struct leak_site site;
+	uint32_t number;
+};
+
+static int compare(const void *a, const void *b)
+{
+	return leak_site_compare(&((const struct numbered *)a)->site, &((const struct numbered *)b)->site);
+}
+
+static uint64_t age_ms(const struct report *report, uint32_t epoch)
+{
+	uint64_t made_ms = shadow_epoch_ms(epoch);
+	uint64_t now_ms = report->now_boot_ns > (int64_t)report->head.created_boot_ns
+				  ? ((uint64_t)report->now_boot_ns - report->head.created_boot_ns) / 1000000
+				  : 0;
+	return now_ms > made_ms ? now_ms - made_ms : 0;
+}
+
+/* What the runtime keeps, and what people do not want to be told of, is no suspect. */
+static struct leak_site make_site(
+	const struct report *report, const struct tally_site *counted, const struct book_site *known)
+{
+	struct leak_site site = {
+		.live_bytes = counted->live_bytes,
+		.live_blocks = counted->live_blocks,
+		.oldest_age_ms = (int64_t)age_ms(report, counted->oldest_epoch),
+		.rate_1m = LEAK_RATE_UNKNOWN,
+	};
+
+	if (known)
+		site.rate_1m = book_rate(known->past, counted->live_bytes, report->now_boot_ns);
+	if (known && known->named)
+		site_name_show(&known->name, &site);
+	if (!known || (!known->name.suppressed && !book_is_runtime(known, counted->largest_bytes))) {
+		site.suspect_bytes = counted->suspect_bytes;
+		site.suspect_blocks = counted->suspect_blocks;
+	}
+	return site;
+}
+
+static void make_numbered(struct report *report, struct book *book, struct numbered *numbered)
+{
+	const struct tally *tally = &report->tally;
+	struct leak_stat *stat = &report->stat;
+
+	for (size_t i = 0; i < tally->n; i++) {
+		const struct book_site *known = book_get(book, tally->site[i].site);
+		struct leak_site *site = &numbered[i].site;
+		*site = make_site(report, &tally->site[i], known);
+		numbered[i].number = tally->site[i].site;
+		stat->suspect_bytes += site->suspect_bytes;
+		stat->suspect_blocks += site->suspect_blocks;
+		if (known && book_is_runtime(known, tally->site[i].largest_bytes))
+			stat->runtime_bytes += site->live_bytes;
+		for (unsigned told = 0; told < report->n_telling; told++)
+			if (report->telling[told].site == tally->site[i].site)
+				report->told[told] = *site;
+	}
+}
+
+static int make_sites(struct report *report, struct book *book)
+{
+	size_t n = report->tally.n;
+	CLEANUP_FREE struct numbered *numbered = calloc(n + 1, sizeof(*numbered));
+
+	report->site = calloc(n + 1, sizeof(*report->site));
+	report->site_number = calloc(n + 1, sizeof(*report->site_number));
+	if (!numbered || !report->site || !report->site_number)
+		return -ENOMEM;
+	make_numbered(report, book, numbered);
+	qsort(numbered, n, sizeof(*numbered), compare);
+	for (size_t i = 0; i < n; i++) {
+		report->site[i] = numbered[i].site;
+		report->site_number[i] = numbered[i].number;
+	}
+	report->n = n;
+	return 0;
+}
+
+static void fill_stat(struct report *report, int fd, const struct book *book)
+{
+	const struct table_head *head = &report->head;
+	bool on = head->mode != SHADOW_OFF && head->attached_boot_ns;
+
+	report->stat = (struct leak_stat) {
+		.trace = { head->mode, head->rate_bytes },
+		/* By the clock of now: that of then may have been set since. */
+		.since_ns = on ? report->now_real_ns - (report->now_boot_ns - (int64_t)head->attached_boot_ns)
+			       : 0,
+		.counted_ns = report->now_real_ns,
+		.live_bytes = report->tally.live_bytes,
+		.live_blocks = report->tally.live_blocks,
+		.preattach_blocks = head->older_freed,
+		.lost = head->uncovered_blocks + head->samples_refused,
+		.uncovered_bytes = head->uncovered_bytes,
+		.region_bytes = table_region_bytes(fd),
+		.mapped_bytes = head->mapped_bytes,
+		.kept_bytes = report->tally.kept_bytes,
+		.sites = report->tally.n,
+		.rate_1m = book_rate(book->past, report->tally.live_bytes, report->now_boot_ns),
+	};
+}
+
+static bool needs_names(struct book *book, const struct tally *tally)
+{
+	for (size_t i = 0; i < tally->n; i++) {
+		const struct book_site *site = book_get(book, tally->site[i].site);
+		if (site && !site->named)
+			return true;
+	}
+	return false;
+}
+
+/* Sums of stacks, and what of their sites has none. */
+static void add_stacks(struct report *report, struct book *book)
+{
+	const struct tally *tally = &report->tally;
+
+	report->stacks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	report->stacked_bytes = calloc(tally->n + 1, sizeof(*report->stacked_bytes));
+	for (size_t i = 0; report->stacked_bytes && i < tally->n_samples; i++) {
+		const struct tally_sample *sample = &tally->sample[i];
+		const char *folded = stacks_find(book->stacks, sample->sample, sample->number);
+		if (!folded || !tally->place[sample->site])
+			continue;
+		uint64_t *sum = g_hash_table_lookup(report->stacks, folded);
+		if (!sum) {
+			sum = g_new0(uint64_t, 1);
+			g_hash_table_insert(report->stacks, g_strdup(folded), sum);
+		}
+		*sum += sample->live_bytes;
+		report->stacked_bytes[tally->place[sample->site] - 1] += sample->live_bytes;
+	}
+}
+
+static int add_book(struct report *report, int fd, struct book *book, const struct report_options *options)
+{
+	struct table_places places = { 0 };
+	int r = 0;
+
+	if (needs_names(book, &report->tally)) {
+		r = table_read_places(fd, &places);
+		if (!r)
+			r = book_name(book, &report->tally, &places);
+		table_places_deinit(&places);
+	}
+	if (r)
+		return r;
+	if (options->namer && report->head.mode == SHADOW_STACK) {
+		stacks_drain(fd, book->stacks, options->namer, &options->process, &book->modules);
+		add_stacks(report, book);
+		stacks_tidy(book->stacks, &report->tally);
+	}
+	if (options->namer)
+		book_resolve(book, &report->tally, options->namer, &options->process);
+	if (options->take)
+		report->n_telling = book_take(book, &report->tally, report->now_boot_ns, options->least_bytes,
+			options->window_s, report->telling);
+	fill_stat(report, fd, book);
+	return make_sites(report, book);
+}
+
+int report_take(int fd, struct book *book, const struct report_options *options, struct report *ret_report)
+{
+	struct report report = { .now_boot_ns = clock_boottime_ns(), .now_real_ns = clock_realtime_ns() };
+	const char *fault;
+	int r = table_read_head(fd, &report.head, &fault);
+
+	if (!r)
+		r = tally_take(fd, &report.head, report.now_boot_ns, options->min_age_ms, &report.tally);
+	if (!r) {
+		pthread_mutex_lock(&book->lock);
+		r = add_book(&report, fd, book, options);
+		pthread_mutex_unlock(&book->lock);
+	}
+	if (r)
+		report_deinit(&report);
+	else
+		*ret_report = report;
+	return r;
+}
+
+void report_deinit(struct report *report)
+{
+	tally_deinit(&report->tally);
+	free(report->site);
+	free(report->site_number);
+	free(report->stacked_bytes);
+	if (report->stacks)
+		g_hash_table_destroy(report->stacks);
+	*report = (struct report) { 0 };
+}
+
+void report_put_callers(const struct report *report, struct buf *out)
+{
+	buf_puts(out, LEAK_CALLERS_HEAD);
+	for (size_t i = 0; i < report->n; i++)
+		leak_caller_put(out, &report->site[i]);
+}
+
+/* Without what such lines are made of. */
+static void put_frame(struct buf *out, struct span text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		buf_putc(out, c == ';' ? ':' : (unsigned char)c < 0x20 || c == 0x7f ? '?' : c);
+	}
+}
+
+/* What of a site is in no stack that is known. */
+static uint64_t bytes_without_stack(const struct report *report, size_t i)
+{
+	uint32_t place = report->tally.place[report->site_number[i]];
+	uint64_t stacked = report->stacked_bytes && place ? report->stacked_bytes[place - 1] : 0;
+
+	return report->site[i].live_bytes > stacked ? report->site[i].live_bytes - stacked : 0;
+}
+
+void report_put_folded(const struct report *report, struct buf *out)
+{
+	GHashTableIter iter;
+	void *folded, *sum;
+
+	if (report->stacks)
+		g_hash_table_iter_init(&iter, report->stacks);
+	while (report->stacks && g_hash_table_iter_next(&iter, &folded, &sum)) {
+		buf_puts(out, folded);
+		folded_put_bytes(out, *(uint64_t *)sum);
+	}
+	for (size_t i = 0; i < report->n; i++) {
+		const struct leak_site *site = &report->site[i];
+		uint64_t bytes = bytes_without_stack(report, i);
+		if (!bytes)
+			continue;
+		const char *slash = site->module.n ? memrchr(site->module.p, '/', site->module.n) : NULL;
+		struct span module = site->module;
+
+		if (slash)
+			module = (struct span) { slash + 1, (size_t)(module.p + module.n - slash - 1) };
+		if (module.n) {
+			put_frame(out, module);
+			buf_putc(out, ';');
+		}
+		if (site->symbol.n)
+			put_frame(out, site->symbol);
+		else
+			buf_printf(out, "0x%llx",
+				(unsigned long long)(module.n ? site->module_offset : site->caller));
+		folded_put_bytes(out, bytes);
+	}
+}

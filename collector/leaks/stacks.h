@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stacks of blocks chosen at random in the mode `stacks`: the shim copies each into a ring, which is
+ * emptied here, unwound and named while the process still has its modules. In a worker's thread.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "collector/leaks/namer.h"
+#include "collector/leaks/tally.h"
+#include "schema/shadow.h"
+
+struct stack_note {
+	uint64_t number; /* of the sample that it is for */
+	char *folded;    /* `outermost;...;innermost` */
+};
+
+/* index of a sample: struct stack_note */
+GHashTable *stacks_new(void);
+
+/* Takes what the ring has. What cannot be unwound is dropped: its block is shown by its caller alone. */
+void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const struct namer_process *process,
+	struct module_table *table);
+
+/* Drops those of blocks that are not live any more, once they are many. */
+void stacks_tidy(GHashTable *stacks, const struct tally *tally);
+
+/* The stack of a sample; NULL where it is not known. */
+const char *stacks_find(GHashTable *stacks, uint32_t sample, uint64_t number);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/leaks/tally.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct tallying {
+	struct tally *tally;
+	bool any_old;
+	uint32_t old_epoch;
+};
+
+static struct tally_site *site_of(struct tally *tally, uint32_t site)
+{
+	if (tally->place[site])
+		return &tally->site[tally->place[site] - 1];
+	if (tally->n == tally->cap) {
+		size_t cap = tally->cap ? tally->cap * 2 : 256;
+		struct tally_site *grown = reallocarray(tally->site, cap, sizeof(*grown));
+		if (!grown)
+			return NULL;
+		tally->site = grown;
+		tally->cap = cap;
+	}
+	struct tally_site *made = &tally->site[tally->n++];
+	*made = (struct tally_site) { .site = site, .oldest_epoch = UINT32_MAX };
+	tally->place[site] = (uint32_t)tally->n;
+	return made;
+}
+
+static bool add_sample(struct tally *tally, const struct table_block *block)
+{
+	if (tally->n_samples == tally->cap_samples) {
+		size_t cap = tally->cap_samples ? tally->cap_samples * 2 : 256;
+		struct tally_sample *grown = reallocarray(tally->sample, cap, sizeof(*grown));
+		if (!grown)
+			return false;
+		tally->sample = grown;
+		tally->cap_samples = cap;
+	}
+	tally->sample[tally->n_samples++] =
+		(struct tally_sample) { block->sample, block->site, block->number, block->weight_bytes };
+	return true;
+}
+
+static int add_blocks(void *ctx, const struct table_block *block, size_t n)
+{
+	const struct tallying *tallying = ctx;
+	struct tally *tally = tallying->tally;
+
+	for (size_t i = 0; i < n; i++, block++) {
+		struct tally_site *site = site_of(tally, block->site);
+		if (!site || (block->sample != TABLE_NO_SAMPLE && !add_sample(tally, block)))
+			return -ENOMEM;
+		site->live_bytes += block->weight_bytes;
+		site->live_blocks += block->weight_blocks;
+		if (block->size > site->largest_bytes)
+			site->largest_bytes = block->size;
+		if (block->epoch < site->oldest_epoch)
+			site->oldest_epoch = block->epoch;
+		if (block->kept) {
+			site->kept_bytes += block->weight_bytes;
+			tally->kept_bytes += block->weight_bytes;
+		} else if (tallying->any_old && block->epoch <= tallying->old_epoch) {
+			site->suspect_bytes += block->weight_bytes;
+			site->suspect_blocks += block->weight_blocks;
+		}
+		tally->live_bytes += block->weight_bytes;
+		tally->live_blocks += block->weight_blocks;
+	}
+	return 0;
+}
+
+int tally_take(int fd, const struct table_head *head, int64_t now_boot_ns, uint64_t min_age_ms,
+	struct tally *ret_tally)
+{
+	struct tally tally = { .place = calloc(SHADOW_SITES, sizeof(*tally.place)) };
+	struct tallying tallying = { .tally = &tally, .any_old = true, .old_epoch = SHADOW_EPOCH_LAST };
+
+	if (!tally.place)
+		return -ENOMEM;
+	if (min_age_ms)
+		tallying.any_old = table_epoch_before(head, now_boot_ns, min_age_ms, &tallying.old_epoch);
+	int r = table_each_block(fd, head, add_blocks, &tallying);
+	if (r)
+		tally_deinit(&tally);
+	else
+		*ret_tally = tally;
+	return r;
+}
+
+void tally_deinit(struct tally *tally)
+{
+	free(tally->place);
+	free(tally->site);
+	free(tally->sample);
+	*tally = (struct tally) { 0 };
+}
+
+const struct tally_site *tally_find(const struct tally *tally, uint32_t site)
+{
+	return site < SHADOW_SITES && tally->place[site] ? &tally->site[tally->place[site] - 1] : NULL;
+}

@@ -1,0 +1,287 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# leaks/ of a traced process: what it says is what the program has, whoever dies in between.
+load helpers
+load programs
+
+setup_file() {
+	build_programs leaky
+}
+
+teardown() {
+	exec 8>&- 9>&-
+	teardown_memfs
+}
+
+# begin_leaky [NAME=VALUE...]: a traced program that obeys what is written to fd 8; sets PID, LEAKS.
+begin_leaky() {
+	mkfifo "$BATS_TEST_TMPDIR/orders"
+	SAID=$BATS_TEST_TMPDIR/said
+	: >"$SAID"
+	env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" "$@" \
+		"$BATS_FILE_TMPDIR/leaky" <"$BATS_TEST_TMPDIR/orders" >"$SAID" 3>&- &
+	PID=$! STARTED_ALL+=" $!"
+	exec 8>"$BATS_TEST_TMPDIR/orders"
+	order ready
+	LEAKS=$MNT/local/$PID/leaks
+	retry_until 10 test -d "$LEAKS"
+}
+
+said_lines() {
+	(($(wc -l <"$SAID") >= $1))
+}
+
+# order LINE: and waits until it is obeyed.
+order() {
+	local n
+	n=$(wc -l <"$SAID")
+	echo "$1" >&8
+	retry_until 10 said_lines $((n + 1))
+}
+
+# stat_is KEY VALUE...: as often as it takes, for reading it has it counted.
+stat_is() {
+	local stat key value
+	stat=$(cat "$LEAKS/stat") || return 1
+	while (($#)); do
+		value=$(awk -v key="$1" '$1 == key { print $2 }' <<<"$stat")
+		[[ $value == "$2" ]] || { echo "$1 is $value, not $2"; return 1; }
+		shift 2
+	done
+}
+
+# caller_is SYMBOL COLUMN VALUE: of the row with that symbol.
+caller_is() {
+	local value
+	value=$(awk -F'\t' -v symbol="$1" -v column="$2" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["symbol"] == symbol { print $at[column] }' "$LEAKS/callers")
+	[[ $value == "$3" ]] || { echo "$2 of $1 is '$value', not '$3'"; return 1; }
+}
+
+events_have() {
+	grep -qP "$1" "$MNT/local/history/events"
+}
+
+@test "every block is counted, and named by who made it" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	echo 0 >"$LEAKS/min_age"
+	order "leak 1000 100"
+	order "leak_more 10 300000"
+	retry_until 10 caller_is leak live_bytes 100000
+	caller_is leak live_blocks 1000
+	caller_is leak suspect_bytes 100000
+	caller_is leak_more live_bytes 3000000
+	caller_is leak_more module "$BATS_FILE_TMPDIR/leaky"
+	order "free 400"
+	caller_is leak live_blocks 600
+	caller_is leak live_bytes 60000
+	[[ $(awk -F'\t' 'NR > 1 && $3 == 100' "$LEAKS/records" | wc -l) == 600 ]]
+	[[ $(head -n 1 "$LEAKS/records") == $'time\tpid\tsize\taddr\tcaller' ]]
+	# Oldest first, of this process, at addresses.
+	awk -F'\t' -v pid="$PID" 'NR > 1 && ($1 + 0 < last || $2 != pid || $4 !~ /^0x[0-9a-f]+$/ || $5 !~ /^0x[0-9a-f]+$/) { exit 1 }
+		NR > 1 { last = $1 + 0 }' "$LEAKS/records"
+	grep -qx "leaky;leak 60000" "$LEAKS/folded"
+	grep -q "<svg.*" "$LEAKS/flame.svg"
+	grep -q ">leak<\|leak_more" "$LEAKS/flame.svg"
+	retry_until 10 stat_is mode exact live_blocks "$(($(wc -l <"$LEAKS/records") - 1))" lost 0 uncovered_bytes 0
+	[[ $(jq -r '.[] | select(.symbol == "leak") | .live_blocks' "$LEAKS/callers.json") == 600 ]]
+}
+
+@test "a young block is no suspect, an old one is, and what is kept or the runtime's is none" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	order "leak 10 1000"
+	[[ $(cat "$LEAKS/min_age") == 60 ]]
+	retry_until 10 caller_is leak live_bytes 10000
+	caller_is leak suspect_bytes 0
+	[[ $(wc -l <"$LEAKS/records") == 1 ]]
+	echo "leaks_min_age 1" >"$MNT/local/config"
+	retry_until 10 caller_is leak suspect_bytes 10000
+	echo 100000 >"$LEAKS/min_age"
+	[[ $(cat "$LEAKS/min_age") == 100000 ]]
+	caller_is leak suspect_bytes 0
+	echo 0 >"$LEAKS/min_age"
+	# The buffer of its standard output is the C library's.
+	runtime_is_none() { awk -F'\t' '$9 ~ /libc\.so/ { n++; sum += $1 } END { exit !(n && !sum) }' "$LEAKS/callers"; }
+	retry_until 10 runtime_is_none
+	(($(awk '$1 == "runtime_bytes" { print $2 }' "$LEAKS/stat") > 0))
+}
+
+@test "tracing goes on and off while it runs, and older blocks are no leaks" {
+	setup_memfs
+	begin_leaky
+	retry_until 10 stat_is mode off
+	order "leak 1000 100"
+	[[ $(cat "$LEAKS/trace") == off ]]
+	echo exact >"$LEAKS/trace"
+	[[ $(cat "$LEAKS/trace") == exact ]]
+	echo 0 >"$LEAKS/min_age"
+	order "leak 5 100"
+	retry_until 10 caller_is leak live_blocks 5
+	order "free 1005"
+	retry_until 10 caller_is leak live_blocks ""
+	retry_until 10 stat_is mode exact preattach_blocks 1000
+	echo "sample 64K" >"$LEAKS/trace"
+	[[ $(cat "$LEAKS/trace") == "sample 65536" ]]
+	echo off >"$LEAKS/trace"
+	[[ $(cat "$LEAKS/trace") == off ]]
+	retry_until 10 stat_is mode off live_bytes 0
+	echo exact >"$LEAKS/trace"
+	order "leak 7 100"
+	retry_until 10 caller_is leak live_blocks 7
+}
+
+@test "what makes no sense is refused with a reason, and so is who cannot be traced" {
+	setup_memfs
+	begin_leaky
+	local text
+	for text in on "exact 5" "sample x" "sample 1" "stacks 1 2" $'exact\noff' ""; do
+		# One write(2), whatever is in it.
+		run bash -c 'printf "%s\n" "$1" | dd of="$2" bs=64K iflag=fullblock status=none' - "$text" "$LEAKS/trace"
+		assert_failure
+	done
+	[[ $(cat "$LEAKS/trace") == off ]]
+	run bash -c 'echo -1 >"$0"' "$LEAKS/min_age"
+	assert_failure
+	run bash -c 'echo 1 2 >"$0"' "$LEAKS/min_age"
+	assert_failure
+	start sleep 100
+	retry_until 10 test -e "$MNT/local/$STARTED/leaks/trace"
+	[[ $(cat "$MNT/local/$STARTED/leaks/trace") == off ]]
+	stat_is_none() { [[ $(awk '$1 == "mode" { print $2 }' "$MNT/local/$STARTED/leaks/stat") == none ]]; }
+	stat_is_none
+	run bash -c 'echo exact >"$0"' "$MNT/local/$STARTED/leaks/trace"
+	assert_failure
+	assert_output --partial "not supported"
+	grep -q "^reason .*preload" "$MNT/why"
+	run cat "$MNT/local/$STARTED/leaks/records"
+	assert_failure
+}
+
+@test "leaks/ is for the owner and root" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	order "leak 10 1000"
+	retry_until 10 caller_is leak live_bytes 10000
+	local file
+	for file in records callers folded callers.json stat trace min_age; do
+		run setpriv --reuid=4001 --regid=4001 --clear-groups cat "$LEAKS/$file"
+		assert_failure
+	done
+	run setpriv --reuid=4001 --regid=4001 --clear-groups bash -c 'echo off >"$0"' "$LEAKS/trace"
+	assert_failure
+	[[ $(cat "$LEAKS/trace") == exact ]]
+	echo 0 >"$LEAKS/min_age"
+	in_leaks() { grep -qP "^$PID\tleaky\t10000\t10\t" "$MNT/local/leaks"; }
+	retry_until 10 in_leaks
+	in_group() { grep -qP "\tleak\t.*leaky\t1$" "$MNT/local/by-name/leaky/leaks"; }
+	retry_until 10 in_group
+	[[ $(setpriv --reuid=4001 --regid=4001 --clear-groups cat "$MNT/local/leaks" | wc -l) == 1 ]]
+	[[ $(setpriv --reuid=4001 --regid=4001 --clear-groups cat "$MNT/local/by-name/leaky/leaks" | wc -l) == 1 ]]
+	suspect_row() { [[ $(awk -F'\t' -v pid="$PID" '$1 == pid { print $14 }' "$MNT/local/$1") -ge 10000 ]]; }
+	retry_until 10 suspect_row processes
+	suspect_row top/suspect
+}
+
+@test "no death of the collector loses a block" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	echo 0 >"$LEAKS/min_age"
+	order "leak 100 1000"
+	retry_until 10 caller_is leak live_blocks 100
+	kill -KILL "$(collector_pid)"
+	order "leak 50 1000"
+	retry_until 20 caller_is leak live_blocks 150
+	[[ $(cat "$LEAKS/min_age") == 0 ]]
+	# In the middle of reads.
+	local i
+	order "leak 200000 32"
+	for i in 1 2 3 4 5; do
+		cat "$LEAKS/records" >"$BATS_TEST_TMPDIR/records" &
+		kill -KILL "$(collector_pid)"
+		wait $! || true
+		other_collector() { kill -0 "$(collector_pid)" 2>/dev/null; }
+		retry_until 20 other_collector
+	done
+	retry_until 20 caller_is leak live_blocks 200150
+}
+
+@test "what a process had is kept when it ends: exit, SIGKILL, both with the collector" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	echo 0 >"$LEAKS/min_age"
+	order "leak 100 1000"
+	retry_until 10 caller_is leak live_blocks 100
+	kill -KILL "$PID"
+	kept() {
+		LEAKS=$(echo "$MNT/local/ended/$PID"-*/leaks)
+		caller_is leak live_blocks "$1"
+	}
+	retry_until 15 kept 100
+	kept 100
+	[[ $(awk -F'\t' 'NR > 1 && $3 == 1000' "$LEAKS/records" | wc -l) == 100 ]]
+	grep -qx "leaky;leak 100000" "$LEAKS/folded"
+	grep -q "<svg" "$LEAKS/flame.svg"
+	stat_is mode exact live_blocks "$(($(wc -l <"$LEAKS/records") - 1))"
+	run setpriv --reuid=4001 --regid=4001 --clear-groups cat "$LEAKS/records"
+	assert_failure
+
+	exec 8>&-
+	rm "$BATS_TEST_TMPDIR/orders"
+	begin_leaky MEMFS_TRACE=exact
+	order "leak 30 1000"
+	kill -KILL "$PID" "$(collector_pid)"
+	retry_until 20 kept 30
+
+	exec 8>&-
+	rm "$BATS_TEST_TMPDIR/orders"
+	begin_leaky MEMFS_TRACE=exact
+	order "leak 40 1000"
+	echo exit >&8
+	retry_until 15 kept 40
+}
+
+@test "events tell of new suspects, and of a site that grows, once; a cache that levels off is none" {
+	setup_memfs interval_ms=100
+	echo "leaks_event_bytes 100K
+leaks_min_age 1
+growth_window_s 20" >"$MNT/local/config"
+	begin_leaky MEMFS_TRACE=exact
+	order "leak_more 1 200000"
+	retry_until 20 events_have "\tleak\tpid/$PID\tleaky leak_more has suspects"
+	[[ $(grep -cP "\tleak\tpid/$PID\t" "$MNT/local/history/events") == 1 ]]
+}
+
+@test "with stacks, what is not freed is told by who called whom" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE="stacks 1K"
+	order "leak 20 100000"
+	stack_is_told() { grep -qP "main;leak [0-9]+$" "$LEAKS/folded"; }
+	retry_until 15 stack_is_told
+	run grep -c "libmemfs-preload\|malloc_" "$LEAKS/folded"
+	assert_output 0
+	# An estimate, of so few blocks as large as these none at all.
+	caller_is leak live_bytes 2000000
+}
+
+@test "a region that its process scribbles over harms nobody" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	order "leak 1000 100"
+	retry_until 10 caller_is leak live_blocks 1000
+	local i collector
+	collector=$(collector_pid)
+	for i in 1 2 3 4 5 6 7 8; do
+		order "scribble $i"
+		cat "$LEAKS"/{records,callers,folded,stat} >"$BATS_TEST_TMPDIR/out" 2>&1 || true
+	done
+	kill -KILL "$PID"
+	alive() { [[ $(collector_pid) == "$collector" ]] && kill -0 "$collector"; }
+	alive
+	begin_again() { exec 8>&-; rm "$BATS_TEST_TMPDIR/orders"; begin_leaky MEMFS_TRACE=exact; }
+	begin_again
+	order "leak 10 100"
+	retry_until 10 caller_is leak live_blocks 10
+	alive
+}
