@@ -432,16 +432,6 @@ void regions_read_stat(const struct regions *regions, struct regions_stat *ret)
 	*ret = stat;
 }
 
-void regions_say(const struct regions *regions, struct board_health *health)
-{
-	struct regions_stat stat;
-
-	regions_read_stat(regions, &stat);
-	health->recorded = stat.live;
-	health->recorded_total = stat.found_total;
-	health->recorded_refused_total = stat.refused_total;
-}
-
 /* --- life --- */
 
 static int watch(struct regions *regions, int fd, enum tag tag)

@@ -104,6 +104,3 @@ struct regions_stat {
 	uint64_t unheld;        /* of those held, how many the supervisor has not been given yet */
 };
 void regions_read_stat(const struct regions *regions, struct regions_stat *ret);
-
-/* The columns of the board's health that are about regions. */
-void regions_say(const struct regions *regions, struct board_health *health);
