@@ -406,7 +406,6 @@ static int start_leaks(struct loop *loop)
 		.board = loop->board,
 		.recorder = loop->recorder,
 		.settings = &loop->control.in_force,
-		.predecessor = &loop->health,
 		.symbols = { .uid = NOBODY, .gid = NOBODY },
 	};
 	const struct regions_options regions = {

@@ -273,8 +273,6 @@ int leaks_new(
 	if (!leaks)
 		return -ENOMEM;
 	leaks->options = *options;
-	leaks->recorded_before = options->predecessor->recorded_total;
-	leaks->refused_before = options->predecessor->recorded_refused_total;
 	leaks->adopt_until_ns = clock_boottime_ns() + ADOPT_S * second_ns;
 	leaks->epoll = epoll_create1(EPOLL_CLOEXEC);
 	int r = leaks->epoll < 0 ? -errno : jobs_new(1, &leaks->jobs);
@@ -326,8 +324,8 @@ void leaks_say_health(const struct leaks *leaks, struct board_health *health)
 		return;
 	regions_read_stat(leaks->regions, &stat);
 	health->recorded = stat.live;
-	health->recorded_total = leaks->recorded_before + stat.found_total;
-	health->recorded_refused_total = leaks->refused_before + stat.refused_total;
+	health->recorded_total = stat.found_total;
+	health->recorded_refused_total = stat.refused_total;
 }
 
 bool leaks_busy(const struct leaks *leaks)

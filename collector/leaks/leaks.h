@@ -31,7 +31,6 @@ struct leaks_options {
 	struct board *board;
 	struct recorder *recorder;              /* NULL: nothing is kept */
 	const struct settings *settings;        /* those in force, whatever they become */
-	const struct board_health *predecessor; /* what it left, until leaks_new returns */
 	struct symbols_options symbols;
 };
 

@@ -51,7 +51,6 @@ struct leaks {
 	int epoll;
 	struct jobs *jobs;
 	struct namer namer;
-	uint64_t recorded_before, refused_before; /* totals of predecessors */
 	struct watch *slot[BOARD_LEAKS];
 	struct watch *packing;  /* into history; the others that ended wait */
 	int64_t adopt_until_ns; /* then what a predecessor left on the board and nobody took over goes */
