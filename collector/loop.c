@@ -410,6 +410,7 @@ static int start_regions(struct loop *loop)
 		.sampler = &loop->sampler,
 		.board = loop->board,
 		.predecessor = &loop->health,
+		.max = descriptors_for_regions(),
 		.offers_fd = options->offers_fd,
 		.holder_fd = options->holder_fd,
 	};
