@@ -8,7 +8,8 @@
 
 enum { FDS_OF_REGION = 2 };
 
-size_t descriptors_for_sampler(void)
+/* What a reserve leaves of what may be had; 0 where that is hardly more. */
+static size_t spare(void)
 {
 	struct rlimit limit;
 
@@ -18,8 +19,20 @@ size_t descriptors_for_sampler(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * SAMPLER_FD_SPARE)
 		return 0;
-	/* Of few, regions have half. */
-	rlim_t left = limit.rlim_cur - SAMPLER_FD_SPARE, regions = FDS_OF_REGION * REGIONS_MAX;
-	left -= regions < left / 2 ? regions : left / 2;
+	return limit.rlim_cur - SAMPLER_FD_SPARE;
+}
+
+/* Of few, they have half. */
+size_t descriptors_for_regions(void)
+{
+	size_t half = spare() / 2;
+
+	return (half < FDS_OF_REGION * REGIONS_MAX ? half : FDS_OF_REGION * REGIONS_MAX) / FDS_OF_REGION;
+}
+
+size_t descriptors_for_sampler(void)
+{
+	size_t left = spare() - descriptors_for_regions() * FDS_OF_REGION;
+
 	return left > BOARD_PIDS ? BOARD_PIDS : left;
 }

@@ -413,6 +413,7 @@ static int start_leaks(struct loop *loop)
 		.sampler = &loop->sampler,
 		.board = loop->board,
 		.predecessor = &loop->health,
+		.max = descriptors_for_regions(),
 		.offers_fd = options->offers_fd,
 		.holder_fd = options->holder_fd,
 	};

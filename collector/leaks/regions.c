@@ -44,7 +44,7 @@ static bool has_room(const struct regions *regions, uint32_t pid, uint32_t uid)
 	const struct region_state *state;
 	unsigned of_user = 0, of_process = 0;
 
-	if (regions->n >= REGIONS_MAX || (uid && regions->n_users >= REGIONS_OF_USERS_MAX))
+	if (regions->n >= regions->options.max || (uid && regions->n_users >= REGIONS_OF_USERS_MAX))
 		return false;
 	LIST_FOREACH(state, bucket(regions->by_pid, pid), by_pid)
 	of_process += state->region->process.pid == pid;
@@ -462,6 +462,7 @@ int regions_new(const struct regions_options *options, struct regions **ret_regi
 	regions->stat.found_total = options->predecessor->recorded_total;
 	regions->stat.refused_total = options->predecessor->recorded_refused_total;
 	regions->options.predecessor = NULL;
+	regions->blind = !options->max;
 	regions->ticks_per_second = (uint64_t)sysconf(_SC_CLK_TCK);
 	regions->self = own_name(options->root);
 	regions->next_event = board_event_head(options->board);
@@ -479,7 +480,7 @@ int regions_new(const struct regions_options *options, struct regions **ret_regi
 		r = watch(regions, regions->timer, TAG_TIMER);
 	if (r == 0)
 		r = watch(regions, jobs_fd(regions->jobs), TAG_JOBS);
-	if (r == 0)
+	if (r == 0 && options->max)
 		r = watch(regions, options->offers_fd, TAG_OFFERS);
 	if (r == 0)
 		r = watch(regions, options->holder_fd, TAG_HELD);
@@ -487,7 +488,8 @@ int regions_new(const struct regions_options *options, struct regions **ret_regi
 		regions_free(regions);
 		return r;
 	}
-	regions_ask_held(regions);
+	if (options->max)
+		regions_ask_held(regions);
 	*ret_regions = regions;
 	return 0;
 }

@@ -54,6 +54,7 @@ struct regions_options {
 	const struct board_health *predecessor; /* whose totals go on; read by regions_new alone */
 	int offers_fd; /* SOCK_DGRAM, bound to shim.sock; -1: none. Not closed here. */
 	int holder_fd; /* our end of the link to the supervisor; -1: none. Not closed here. */
+	size_t max;    /* that there are descriptors for; REGIONS_MAX at most. 0: none is taken */
 	struct regions_hooks hooks;
 };
 

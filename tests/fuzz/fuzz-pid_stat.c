@@ -21,6 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct process_values values = { 0 };
 	char pid[NUM_TEXT_MAX];
 
+	/* A text that is torn tells no program from another. */
+	CHECK(!size || data[size - 1] == ')' || !pid_stat_image((const char *)data, size) ||
+		memchr(data, ')', size));
 	memset(&stat, 0x5a, sizeof(stat));
 	before = stat;
 	if (!pid_stat_parse(&stat, (const char *)data, size)) {

@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "schema/proc/pid_stat.h"
 #include "tests/unit/fixtures.h"
 
@@ -214,9 +216,31 @@ static void every_row_is_set(void **state)
 	assert_int_equal(values.value[PROCESS_MAJOR_FAULTS], 22);
 }
 
+static uint64_t image_of(const char *stack_start)
+{
+	char text[256];
+	int n = snprintf(text, sizeof(text),
+		"7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 500 9000 100 184 94000 95000 %s 0 0\n",
+		stack_start);
+	return pid_stat_image(text, (size_t)n);
+}
+
+/* Another stack, another program; none where the kernel does not tell, or the text ends before. */
+static void tells_programs_apart(void **state)
+{
+	assert_true(image_of("140720000") != 0);
+	assert_int_equal(image_of("140720000"), image_of("140720000"));
+	assert_true(image_of("140720000") != image_of("140730000"));
+	assert_int_equal(image_of("0"), 0);
+	assert_int_equal(image_of("1"), 0);
+	assert_int_equal(pid_stat_image("7 (a) S 1 7", 11), 0);
+	assert_int_equal(pid_stat_image("", 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tells_programs_apart),
 		cmocka_unit_test(reads_every_process),
 		cmocka_unit_test(a_torn_text_is_refused_or_right),
 		cmocka_unit_test(names_are_any_bytes),
