@@ -231,6 +231,7 @@ void leaks_tick(struct leaks *leaks)
 		next = leaks_next(leaks, region);
 		if (!watch || watch->ended || watch->counting)
 			continue;
+		watch_record_minute(watch);
 		if (watch->wanted || has_stacks(watch)) {
 			watch_count(watch);
 		} else if (is_due(watch, now_ns) && watch_count(watch)) {

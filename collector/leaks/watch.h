@@ -85,5 +85,9 @@ void watch_end(struct watch *watch);
 /* Lets the region go, and the watch. */
 void watch_release(struct watch *watch);
 
+/* Hands the largest sites to history, where they are other than before; once a minute. What was counted last
+ * before a process fell idle is recorded with the next minute. */
+void watch_record_minute(struct watch *watch);
+
 /* Begins a count, unless one is under way. False without memory. */
 bool watch_count(struct watch *watch);
