@@ -17,7 +17,7 @@ enum {
 	WATCH_TOP = 64,        /* call sites of a process that tables over many processes show */
 	WATCH_PAUSE_S = 2,     /* between two counts of one process, at least, */
 	WATCH_SHARE = 1000,    /* of a processor is what all counts that nobody asked for may take */
-	WATCH_BUDGET_MS = 100, /* of it may be saved up */
+	WATCH_BUDGET_MS = 500, /* of it may be saved up */
 };
 
 struct watch {

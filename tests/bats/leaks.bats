@@ -243,7 +243,7 @@ print(*(row["live_blocks"] for row in json.load(sys.stdin) if row["symbol"] == "
 	retry_until 15 kept 40
 }
 
-@test "events tell of new suspects, and of a site that grows, once; a cache that levels off is none" {
+@test "events tell of new suspects, once, and history has their site" {
 	setup_memfs interval_ms=100
 	echo "leaks_event_bytes 100K
 leaks_min_age 1
