@@ -231,6 +231,16 @@ int control_peer_receive(struct control_peer *peer, char *scratch, struct contro
 	return r;
 }
 
+/* After an answer, or a piece of one: of a peer that is gone it may have been the last. */
+static void unlock_answered(struct control_peer *peer)
+{
+	control_peer_arm(peer);
+	bool last = peer->dead && peer->in_flight == 0;
+	pthread_mutex_unlock(&peer->lock);
+	if (last)
+		peer_free(peer);
+}
+
 void control_call_answer(
 	struct control_call *call, enum control_status status, int error, const void *bytes, size_t len)
 {
@@ -239,11 +249,7 @@ void control_call_answer(
 	pthread_mutex_lock(&peer->lock);
 	if (control_answer_post(held, status, error, bytes, len))
 		control_held_drop(held);
-	control_peer_arm(peer);
-	bool last = peer->dead && peer->in_flight == 0;
-	pthread_mutex_unlock(&peer->lock);
-	if (last)
-		peer_free(peer);
+	unlock_answered(peer);
 }
 
 bool control_call_answer_part(struct control_call *call, uint64_t total, const void *bytes, size_t len)
@@ -254,11 +260,7 @@ bool control_call_answer_part(struct control_call *call, uint64_t total, const v
 	enum control_part part = control_answer_post_part(held, total, bytes, len);
 	if (part == CONTROL_PART_LEFT)
 		control_held_drop(held);
-	control_peer_arm(peer);
-	bool last = peer->dead && peer->in_flight == 0;
-	pthread_mutex_unlock(&peer->lock);
-	if (last)
-		peer_free(peer);
+	unlock_answered(peer);
 	return part == CONTROL_PART_TAKEN;
 }
 

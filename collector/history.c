@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 10, LEAKS_MAX = 1024, RETRY_MS = 10000, TELL_MS = 60000 };
+enum { QUEUE_MAX = 10, RETRY_MS = 10000, TELL_MS = 60000 };
 
 /* What is to be stored: settings, or a note. */
 struct request {
@@ -38,8 +38,7 @@ struct recorder {
 	struct history_tick *queue[QUEUE_MAX];
 	size_t first, n;
 	struct remains_batch remains;
-	struct history_leaks *leaks, **leaks_last; /* to be stored with the next tick that is */
-	unsigned n_leaks;
+	struct leaks_queue leaks; /* to be stored with the next tick that is */
 	bool stop, opened;
 	const struct request *request; /* NULL: none; in the caller's frame, who waits */
 	struct err *request_err;
@@ -238,38 +237,17 @@ static void take_remains(struct recorder *recorder)
 	tell_left_out(recorder);
 }
 
-/* The first of those that wait, which stays there; NULL: none does. */
-static struct history_leaks *first_leaks(struct recorder *recorder)
-{
-	pthread_mutex_lock(&recorder->mutex);
-	struct history_leaks *leaks = recorder->leaks;
-	pthread_mutex_unlock(&recorder->mutex);
-	return leaks;
-}
-
-static void drop_first_leaks(struct recorder *recorder)
-{
-	pthread_mutex_lock(&recorder->mutex);
-	struct history_leaks *leaks = recorder->leaks;
-	recorder->leaks = leaks->next;
-	recorder->n_leaks--;
-	if (!recorder->leaks)
-		recorder->leaks_last = &recorder->leaks;
-	pthread_mutex_unlock(&recorder->mutex);
-	history_leaks_free(leaks);
-}
-
 /* Where the database takes a tick. What it does not take waits for the next. */
 static void record_leaks(struct recorder *recorder)
 {
 	struct history_leaks *leaks;
 
-	while (recorder->writer.store && (leaks = first_leaks(recorder))) {
+	while (recorder->writer.store && (leaks = leaks_queue_first(&recorder->leaks, &recorder->mutex))) {
 		if (writer_put_leaks(&recorder->writer, leaks))
 			break;
 		if (leaks->stored)
 			leaks->stored(leaks->ctx);
-		drop_first_leaks(recorder);
+		leaks_queue_drop(&recorder->leaks, &recorder->mutex);
 	}
 }
 
@@ -438,8 +416,7 @@ static void recorder_free(struct recorder *recorder)
 		history_tick_free(recorder->queue[recorder->first]);
 		recorder->first = (recorder->first + 1) % QUEUE_MAX;
 	}
-	while (recorder->leaks)
-		drop_first_leaks(recorder);
+	leaks_queue_deinit(&recorder->leaks);
 	writer_deinit(&recorder->writer);
 	remains_deinit(&recorder->remains);
 	pthread_cond_destroy(&recorder->answer);
@@ -461,7 +438,6 @@ int recorder_start(const char *state_dir, const char *boot_uuid, int64_t boot_s,
 	recorder->tell = tell;
 	recorder->tell_ctx = ctx;
 	recorder->retry_ms = RETRY_MS;
-	recorder->leaks_last = &recorder->leaks;
 	pthread_mutex_init(&recorder->mutex, NULL);
 	pthread_cond_init(&recorder->work, NULL);
 	pthread_cond_init(&recorder->answer, NULL);
@@ -531,17 +507,7 @@ void recorder_put_remains(struct recorder *recorder, struct remains_batch *batch
 
 void recorder_put_leaks(struct recorder *recorder, struct history_leaks *leaks)
 {
-	leaks->next = NULL;
-	pthread_mutex_lock(&recorder->mutex);
-	bool takes = leaks->packed.len || recorder->n_leaks < LEAKS_MAX;
-	if (takes) {
-		*recorder->leaks_last = leaks;
-		recorder->leaks_last = &leaks->next;
-		recorder->n_leaks++;
-	}
-	pthread_mutex_unlock(&recorder->mutex);
-	if (!takes)
-		history_leaks_free(leaks);
+	leaks_queue_put(&recorder->leaks, &recorder->mutex, leaks);
 }
 
 void recorder_status(struct recorder *recorder, struct recorder_status *ret)

@@ -20,6 +20,50 @@ void history_leaks_free(struct history_leaks *leaks)
 	free(leaks);
 }
 
+void leaks_queue_put(struct leaks_queue *queue, pthread_mutex_t *lock, struct history_leaks *leaks)
+{
+	leaks->next = NULL;
+	pthread_mutex_lock(lock);
+	bool takes = leaks->packed.len || queue->n < LEAKS_QUEUE_MAX;
+	if (takes && queue->first)
+		queue->last->next = leaks;
+	else if (takes)
+		queue->first = leaks;
+	if (takes) {
+		queue->last = leaks;
+		queue->n++;
+	}
+	pthread_mutex_unlock(lock);
+	if (!takes)
+		history_leaks_free(leaks);
+}
+
+struct history_leaks *leaks_queue_first(struct leaks_queue *queue, pthread_mutex_t *lock)
+{
+	pthread_mutex_lock(lock);
+	struct history_leaks *first = queue->first;
+	pthread_mutex_unlock(lock);
+	return first;
+}
+
+void leaks_queue_drop(struct leaks_queue *queue, pthread_mutex_t *lock)
+{
+	pthread_mutex_lock(lock);
+	struct history_leaks *first = queue->first;
+	queue->first = first->next;
+	queue->n--;
+	pthread_mutex_unlock(lock);
+	history_leaks_free(first);
+}
+
+void leaks_queue_deinit(struct leaks_queue *queue)
+{
+	for (struct history_leaks *next; queue->first; queue->first = next) {
+		next = queue->first->next;
+		history_leaks_free(queue->first);
+	}
+}
+
 static size_t add_text(struct buf *text, struct span span)
 {
 	size_t at = text->len;

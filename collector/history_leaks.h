@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +45,20 @@ struct history_leaks {
 };
 
 void history_leaks_free(struct history_leaks *leaks); /* takes NULL */
+
+/* Those that wait; starts as all zero. The lock is the owner's. */
+struct leaks_queue {
+	struct history_leaks *first, *last;
+	unsigned n;
+};
+enum { LEAKS_QUEUE_MAX = 1024 /* of minutes */ };
+
+/* Takes it over; a minute that finds too many before it is dropped. */
+void leaks_queue_put(struct leaks_queue *queue, pthread_mutex_t *lock, struct history_leaks *leaks);
+/* The first, which stays there; NULL: there is none. */
+struct history_leaks *leaks_queue_first(struct leaks_queue *queue, pthread_mutex_t *lock);
+void leaks_queue_drop(struct leaks_queue *queue, pthread_mutex_t *lock); /* the first */
+void leaks_queue_deinit(struct leaks_queue *queue);
 
 /* Takes names and build id of a site over into `text`. False where there is no room for another site. */
 bool history_leaks_add(struct history_leaks *minute, const struct leak_site *site);

@@ -177,9 +177,11 @@ static void deinit(struct inquiry *inquiry)
 	watch_unref(it->watch);
 }
 
-static const struct inquiry_kind file_kind = {
-	.size = sizeof(struct leak_inquiry), .work = work_file, .answer = answer_text, .deinit = deinit
-};
+static const struct inquiry_kind file_kind = { .size = sizeof(struct leak_inquiry),
+	.work = work_file,
+	.answer = answer_text,
+	.deinit = deinit,
+	.streams = true };
 static const struct inquiry_kind refusal_kind = {
 	.size = sizeof(struct leak_inquiry), .work = work_refuse, .answer = answer_text, .deinit = deinit
 };

@@ -231,6 +231,7 @@ void leaks_tick(struct leaks *leaks)
 		next = leaks_next(leaks, region);
 		if (!watch || watch->ended || watch->counting)
 			continue;
+		watch_record_minute(watch);
 		if (watch->wanted || has_stacks(watch)) {
 			watch_count(watch);
 		} else if (is_due(watch, now_ns) && watch_count(watch)) {
@@ -273,6 +274,8 @@ int leaks_new(
 	if (!leaks)
 		return -ENOMEM;
 	leaks->options = *options;
+	/* Names of all sites are to be found at first. */
+	leaks->budget_ns = WATCH_BUDGET_MS * INT64_C(1000000);
 	leaks->adopt_until_ns = clock_boottime_ns() + ADOPT_S * second_ns;
 	leaks->epoll = epoll_create1(EPOLL_CLOEXEC);
 	int r = leaks->epoll < 0 ? -errno : jobs_new(1, &leaks->jobs);

@@ -9,6 +9,7 @@
 #include "collector/leaks/leak_files.h"
 #include "collector/leaks/region_drive.h"
 #include "collector/leaks/watch.h"
+#include "schema/base/array.h"
 #include "schema/base/num.h"
 #include "schema/base/quote.h"
 #include "schema/leak_text.h"
@@ -123,18 +124,12 @@ struct rows {
 
 static struct row *add_row(struct rows *rows, const struct leak_site *site)
 {
-	if (rows->n == rows->cap) {
-		size_t cap = rows->cap ? rows->cap * 2 : 256;
-		struct row *grown = reallocarray(rows->row, cap, sizeof(*grown));
-		if (!grown) {
-			rows->failed = true;
-			return NULL;
-		}
-		rows->row = grown;
-		rows->cap = cap;
-	}
-	rows->row[rows->n] = (struct row) { .site = *site, .processes = 1 };
-	return &rows->row[rows->n++];
+	struct row *row = array_push(&rows->row, &rows->n, &rows->cap);
+
+	rows->failed = rows->failed || !row;
+	if (row)
+		*row = (struct row) { .site = *site, .processes = 1 };
+	return row;
 }
 
 static int by_size(const void *a, const void *b)

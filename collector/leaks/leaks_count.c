@@ -91,15 +91,14 @@ static bool is_recorded(const struct watch *watch, const struct leak_site *site)
 	return false;
 }
 
-/* The largest sites, where they are other than before; once a minute. */
-static void record_minute(struct watch *watch)
+void watch_record_minute(struct watch *watch)
 {
 	const struct region_process *process = &watch->region->process;
 	struct recorder *recorder = watch->leaks->options.recorder;
-	int64_t minute = watch->stat.counted_ns / INT64_C(60000000000);
+	int64_t minute = store_minute(clock_realtime_ns());
 	struct history_leaks *leaks;
 
-	if (!recorder || minute == watch->minute || !process->start_ticks)
+	if (!recorder || !watch->n_top || minute == watch->minute || !process->start_ticks)
 		return;
 	watch->minute = minute;
 	leaks = calloc(1, sizeof(*leaks));
@@ -136,7 +135,7 @@ static void take(struct watch *watch, struct count *count)
 	for (unsigned i = 0; i < report->n_telling; i++)
 		tell(watch, &report->telling[i], &report->told[i]);
 	watch_publish(watch);
-	record_minute(watch);
+	watch_record_minute(watch);
 }
 
 static void done(struct job *job)

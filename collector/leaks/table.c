@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 
 enum {
@@ -161,16 +162,11 @@ static int give(struct walk *walk, const struct table_block *block)
 
 static int remember(struct walk *walk, uint64_t addr, uint64_t slot)
 {
-	if (walk->n_pending == walk->cap_pending) {
-		size_t cap = walk->cap_pending ? walk->cap_pending * 2 : 1024;
-		struct pending *grown = reallocarray(walk->pending, cap, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		walk->pending = grown;
-		walk->cap_pending = cap;
-	}
-	walk->pending[walk->n_pending++] = (struct pending) { addr, shadow_slot_site(slot),
-		shadow_slot_epoch(slot), slot & SHADOW_KEPT };
+	struct pending *made = array_push(&walk->pending, &walk->n_pending, &walk->cap_pending);
+	if (!made)
+		return -ENOMEM;
+	*made = (struct pending) { addr, shadow_slot_site(slot), shadow_slot_epoch(slot),
+		slot & SHADOW_KEPT };
 	return 0;
 }
 

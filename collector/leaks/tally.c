@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "schema/base/array.h"
+
 struct tallying {
 	struct tally *tally;
 	bool any_old;
@@ -14,15 +16,9 @@ static struct tally_site *site_of(struct tally *tally, uint32_t site)
 {
 	if (tally->place[site])
 		return &tally->site[tally->place[site] - 1];
-	if (tally->n == tally->cap) {
-		size_t cap = tally->cap ? tally->cap * 2 : 256;
-		struct tally_site *grown = reallocarray(tally->site, cap, sizeof(*grown));
-		if (!grown)
-			return NULL;
-		tally->site = grown;
-		tally->cap = cap;
-	}
-	struct tally_site *made = &tally->site[tally->n++];
+	struct tally_site *made = array_push(&tally->site, &tally->n, &tally->cap);
+	if (!made)
+		return NULL;
 	*made = (struct tally_site) { .site = site, .oldest_epoch = UINT32_MAX };
 	tally->place[site] = (uint32_t)tally->n;
 	return made;
@@ -30,16 +26,10 @@ static struct tally_site *site_of(struct tally *tally, uint32_t site)
 
 static bool add_sample(struct tally *tally, const struct table_block *block)
 {
-	if (tally->n_samples == tally->cap_samples) {
-		size_t cap = tally->cap_samples ? tally->cap_samples * 2 : 256;
-		struct tally_sample *grown = reallocarray(tally->sample, cap, sizeof(*grown));
-		if (!grown)
-			return false;
-		tally->sample = grown;
-		tally->cap_samples = cap;
-	}
-	tally->sample[tally->n_samples++] =
-		(struct tally_sample) { block->sample, block->site, block->number, block->weight_bytes };
+	struct tally_sample *made = array_push(&tally->sample, &tally->n_samples, &tally->cap_samples);
+	if (!made)
+		return false;
+	*made = (struct tally_sample) { block->sample, block->site, block->number, block->weight_bytes };
 	return true;
 }
 

@@ -17,7 +17,7 @@ enum {
 	WATCH_TOP = 64,        /* call sites of a process that tables over many processes show */
 	WATCH_PAUSE_S = 2,     /* between two counts of one process, at least, */
 	WATCH_SHARE = 1000,    /* of a processor is what all counts that nobody asked for may take */
-	WATCH_BUDGET_MS = 100, /* of it may be saved up */
+	WATCH_BUDGET_MS = 500, /* of it may be saved up */
 };
 
 struct watch {
@@ -84,6 +84,10 @@ void watch_end(struct watch *watch);
 
 /* Lets the region go, and the watch. */
 void watch_release(struct watch *watch);
+
+/* Hands the largest sites to history, where they are other than before; once a minute. What was counted last
+ * before a process fell idle is recorded with the next minute. */
+void watch_record_minute(struct watch *watch);
 
 /* Begins a count, unless one is under way. False without memory. */
 bool watch_count(struct watch *watch);

@@ -84,12 +84,14 @@ static int compare(const void *a, const void *b)
 }
 
 /* Median and its interval: between the ranks n/2 -+ 0.98 sqrt(n). */
-static struct stat_of stat_of(double *values, size_t n)
+static struct stat_of stat_of(const double *values, size_t n)
 {
+	double sorted[ROUNDS];
 	size_t reach = (size_t)ceil(0.98 * sqrt((double)n)), low = n / 2 > reach ? n / 2 - reach : 0;
 
-	qsort(values, n, sizeof(*values), compare);
-	return (struct stat_of) { values[n / 2], values[low], values[n - 1 - low] };
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	return (struct stat_of) { sorted[n / 2], sorted[low], sorted[n - 1 - low] };
 }
 
 static void child_run(

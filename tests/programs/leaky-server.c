@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A server that answers a hundred requests a second: it keeps what it was asked last, and loses its answers. */
+/* A server that answers a hundred requests a second: it keeps what it was asked last, and loses its answers.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Cases of C; leaks/truth.h says what a case is. In the environment PLUGIN is plugin.c, built, and
  * PLUGIN_CXX plugin_cxx.cc. */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <regex.h>
+#include <search.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 
 #include "preload/memfs.h"
 #include "truth.h"
@@ -417,6 +420,82 @@ static void plugin_again(void)
 	}
 }
 
+/* Blocks are asked for on stacks that are not the thread's. */
+static ucontext_t here, there;
+
+static void on_a_stack_of_its_own(void)
+{
+	LEAK(make(200), 200);
+	free(make(200));
+}
+
+static void contexts(void)
+{
+	char *stack = make(1 << 16);
+
+	check(!getcontext(&there), "getcontext");
+	there.uc_stack.ss_sp = stack;
+	there.uc_stack.ss_size = 1 << 16;
+	there.uc_link = &here;
+	makecontext(&there, on_a_stack_of_its_own, 0);
+	check(!swapcontext(&here, &there), "swapcontext");
+	free(stack);
+}
+
+static void alternate_stack(void)
+{
+	stack_t stack = { .ss_sp = make(1 << 16), .ss_size = 1 << 16 };
+	struct sigaction action = { .sa_handler = handle, .sa_flags = SA_ONSTACK };
+
+	check(!sigaltstack(&stack, NULL), "sigaltstack");
+	sigaction(SIGUSR1, &action, NULL);
+	raise(SIGUSR1);
+	LEAK(stack.ss_sp, 1 << 16);
+}
+
+static void memory_stream(void)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *stream = open_memstream(&text, &len);
+
+	check(stream != NULL, "open_memstream");
+	for (unsigned i = 0; i < 10000; i++)
+		fputs("line\n", stream);
+	fclose(stream);
+	check(len == 50000, "what was written");
+	free(text);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return (a > b) - (a < b);
+}
+
+/* The C library's nodes, each of which is its own first word's key. */
+static void tree(void)
+{
+	static const char keys[20];
+	void *root = NULL;
+
+	for (unsigned i = 0; i < 20; i++)
+		check(tsearch(&keys[i], &root, by_address) != NULL, "tsearch");
+	for (unsigned i = 0; i < 20; i++)
+		check(tdelete(&keys[i], &root, by_address) != NULL, "tdelete");
+	leak_of(tsearch(&keys[0], &root, by_address), 24, LIBC);
+}
+
+static void directory(void)
+{
+	struct dirent **names;
+	int n = scandir("/proc/self", &names, NULL, alphasort);
+
+	check(n > 10, "scandir");
+	while (n--)
+		free(names[n]);
+	free(names);
+}
+
 /* A C++ library that this program, which is of C, does not have: only the plug-in brings it. */
 static void plugin_of_cxx(void)
 {
@@ -517,8 +596,9 @@ int main(int argc, char **argv)
 		CASE(lines), CASE(regular_expression), CASE(sorted), CASE(many), CASE(list), CASE(reused),
 		CASE(pool), CASE(threads), CASE(passed_on), CASE(keys), CASE(forked), CASE(vforked),
 		CASE(spawned), CASE(jumped), CASE(signals), CASE(plugin), CASE(plugin_gone),
-		CASE(plugin_again), CASE(plugin_of_cxx), CASE(constructed), CASE(at_exit), CASE(killed),
-		CASE(aborted), CASE(kept), CASE(named), CASE(region_of_code) };
+		CASE(plugin_again), CASE(plugin_of_cxx), CASE(contexts), CASE(alternate_stack),
+		CASE(memory_stream), CASE(tree), CASE(directory), CASE(constructed), CASE(at_exit),
+		CASE(killed), CASE(aborted), CASE(kept), CASE(named), CASE(region_of_code) };
 
 	if (argc == 2 && strcmp(argv[1], "constructed") != 0)
 		free(made_early);
