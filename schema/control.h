@@ -36,7 +36,7 @@ enum control_op {
 	CONTROL_OP_ALERTS,      /* the same, to alerts */
 	CONTROL_OP_TAGS,        /* the same, to tags */
 	CONTROL_OP_FILE, /* payload: the name of a file of (pid, start_ticks); its bytes, for the caller */
-	CONTROL_OP_RESET_PEAK, /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
+	CONTROL_OP_RESET_PEAK,   /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
 	CONTROL_OP_LEAK_TRACE,   /* payload: what was written to leaks/trace of (pid, start_ticks) */
 	CONTROL_OP_LEAK_MIN_AGE, /* the same, to leaks/min_age */
 	CONTROL_OP_LEAK_COUNT,   /* somebody looks at the totals of (pid, start_ticks): count them soon */

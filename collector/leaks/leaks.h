@@ -29,8 +29,8 @@ struct leaks;
 struct leaks_options {
 	struct sampler *sampler;
 	struct board *board;
-	struct recorder *recorder;              /* NULL: nothing is kept */
-	const struct settings *settings;        /* those in force, whatever they become */
+	struct recorder *recorder;       /* NULL: nothing is kept */
+	const struct settings *settings; /* those in force, whatever they become */
 	struct symbols_options symbols;
 };
 
