@@ -28,7 +28,6 @@
 #include "schema/base/log.h"
 
 enum {
-	NOBODY = 65534,
 	WORKERS = 1,           /* for settings, one write at a time */
 	CONNECTOR_BATCH = 128, /* events a turn: some milliseconds where all are births */
 	DYING_MAX = 1024,
@@ -406,7 +405,6 @@ static int start_leaks(struct loop *loop)
 		.board = loop->board,
 		.recorder = loop->recorder,
 		.settings = &loop->control.in_force,
-		.symbols = { .uid = NOBODY, .gid = NOBODY },
 	};
 	const struct regions_options regions = {
 		.root = options->root,

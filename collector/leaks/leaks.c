@@ -14,7 +14,7 @@
 #include "schema/base/clock.h"
 
 static const int64_t second_ns = 1000000000;
-enum { ADOPT_S = 10 };
+enum { ADOPT_S = 10, NOBODY = 65534 };
 
 /* --- watches --- */
 
@@ -269,6 +269,8 @@ static int watch_fd(const struct leaks *leaks, int fd)
 int leaks_new(
 	const struct leaks_options *options, const struct regions_options *regions, struct leaks **ret_leaks)
 {
+	/* A user of nothing else: it reads what strangers made. */
+	const struct symbols_options symbols = { .uid = NOBODY, .gid = NOBODY };
 	struct leaks *leaks = calloc(1, sizeof(*leaks));
 
 	if (!leaks)
@@ -281,7 +283,7 @@ int leaks_new(
 	int r = leaks->epoll < 0 ? -errno : jobs_new(1, &leaks->jobs);
 	if (!r && regions) {
 		leaks->namer.root = regions->root;
-		r = symbols_new(&options->symbols, &leaks->namer.symbols);
+		r = symbols_new(&symbols, &leaks->namer.symbols);
 	}
 	if (!r)
 		r = watch_fd(leaks, jobs_fd(leaks->jobs));

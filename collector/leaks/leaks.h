@@ -31,7 +31,6 @@ struct leaks_options {
 	struct board *board;
 	struct recorder *recorder;       /* NULL: nothing is kept */
 	const struct settings *settings; /* those in force, whatever they become */
-	struct symbols_options symbols;
 };
 
 /* regions: what they are told, but for their hooks; NULL of a captured machine, whose processes cannot be
