@@ -54,13 +54,13 @@ struct work {
 
 static const char sql[] =
 	"PRAGMA cache_size=4000; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c TEXT);"
-	"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000)"
+	"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
 	"INSERT INTO t SELECT i, hex(i * 7919 % 10007), 'row ' || i FROM n;"
 	"CREATE INDEX tb ON t(b); CREATE INDEX tc ON t(c); SELECT count(*) FROM (SELECT * FROM t ORDER BY b, c);";
 
 static const char python[] =
-	"import json\nfor r in range(3):\n"
-	" d = [{'k%d' % i: [i, str(i)] for i in range(j, j + 10)} for j in range(6000)]\n"
+	"import json\nfor r in range(1):\n"
+	" d = [{'k%d' % i: [i, str(i)] for i in range(j, j + 10)} for j in range(3000)]\n"
 	" s = json.dumps(d); e = json.loads(s); sorted(s.split(','))\n";
 
 static const struct work works[] = {
@@ -248,7 +248,7 @@ static void count_instructions(const struct bench *bench)
 		}
 }
 
-/* A source of 400 functions for the compiler, and its name: it is not in PATH. */
+/* A source of 40 functions for the compiler, and its name: it is not in PATH. */
 static int cc1_prepare(const struct bench *bench)
 {
 	char path[PATH_MAX];
@@ -258,7 +258,7 @@ static int cc1_prepare(const struct bench *bench)
 	source = fopen(path, "we");
 	if (!source)
 		return -errno;
-	for (unsigned i = 0; i < 400; i++)
+	for (unsigned i = 0; i < 40; i++)
 		fprintf(source,
 			"int f%u(int *a, int n) { int s = %u; for (int i = 0; i < n; i++) { if (a[i] %% %u) s += a[i] * %u; "
 			"else s ^= a[n - i - 1]; switch (s & 7) { case 1: s += 3; break; case 2: s *= 5; break; case 5: s -= %u; } } "
