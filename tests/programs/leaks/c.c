@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <regex.h>
 #include <search.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -159,15 +158,6 @@ static void lines(void)
 		;
 	fclose(file);
 	leak_of(line, room, LIBC);
-}
-
-static void regular_expression(void)
-{
-	regex_t expression;
-
-	check(!regcomp(&expression, "^(a|b)*[[:digit:]]+$", REG_EXTENDED), "regcomp");
-	check(!regexec(&expression, "abab123", 0, NULL, 0), "regexec");
-	regfree(&expression);
 }
 
 static int compare(const void *a, const void *b)
@@ -381,43 +371,45 @@ static void signals(void)
 	raise(SIGUSR1);
 }
 
-static void plugin(void)
+typedef void *leak_fn(size_t size);
+
+static leak_fn *plugin_open(const char *variable, const char *symbol, void **ret_handle)
 {
-	void *handle = dlopen(getenv("PLUGIN"), RTLD_NOW);
-	void *(*leak)(size_t), (*clean)(void);
+	void *handle = dlopen(getenv(variable), RTLD_NOW | RTLD_LOCAL);
+	leak_fn *leak;
 
 	check(handle != NULL, "dlopen");
-	*(void **)&leak = dlsym(handle, "plugin_leak");
+	*(void **)&leak = dlsym(handle, symbol);
+	*ret_handle = handle;
+	return leak;
+}
+
+static void plugin(void)
+{
+	void *handle;
+	void (*clean)(void);
+
+	leak_of(plugin_open("PLUGIN", "plugin_leak", &handle)(500), 500, "plugin.so");
 	*(void **)&clean = dlsym(handle, "plugin_clean");
-	leak_of(leak(500), 500, "plugin.so");
 	clean();
 }
 
 /* The leak is told of a module that is gone. */
 static void plugin_gone(void)
 {
-	void *handle = dlopen(getenv("PLUGIN"), RTLD_NOW);
-	void *(*leak)(size_t);
+	void *handle;
 
-	check(handle != NULL, "dlopen");
-	*(void **)&leak = dlsym(handle, "plugin_leak");
-	leak_of(leak(501), 501, "plugin.so(gone)");
+	leak_of(plugin_open("PLUGIN", "plugin_leak", &handle)(501), 501, "plugin.so(gone)");
 	check(!dlclose(handle), "dlclose");
 }
 
 /* What comes to the address of one that is gone is another. */
 static void plugin_again(void)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		void *handle = dlopen(getenv("PLUGIN"), RTLD_NOW);
-		void *(*leak)(size_t);
+	void *handle;
 
-		check(handle != NULL, "dlopen");
-		*(void **)&leak = dlsym(handle, "plugin_leak");
-		leak_of(leak(502 + i), 502 + i, i ? "plugin.so" : "plugin.so(gone)");
-		if (!i)
-			check(!dlclose(handle), "dlclose");
-	}
+	plugin_gone();
+	leak_of(plugin_open("PLUGIN", "plugin_leak", &handle)(502), 502, "plugin.so");
 }
 
 /* Blocks are asked for on stacks that are not the thread's. */
@@ -499,12 +491,9 @@ static void directory(void)
 /* A C++ library that this program, which is of C, does not have: only the plug-in brings it. */
 static void plugin_of_cxx(void)
 {
-	void *handle = dlopen(getenv("PLUGIN_CXX"), RTLD_NOW | RTLD_LOCAL);
-	void *(*leak)(size_t);
+	void *handle;
 
-	check(handle != NULL, "dlopen");
-	*(void **)&leak = dlsym(handle, "plugin_leak_cxx");
-	leak_of(leak(505), 505, "plugin_cxx.so");
+	leak_of(plugin_open("PLUGIN_CXX", "plugin_leak_cxx", &handle)(505), 505, "plugin_cxx.so");
 }
 
 static void *made_early;
@@ -593,12 +582,12 @@ int main(int argc, char **argv)
 	static const struct truth cases[] = { CASE(plain), CASE(zero), CASE(neighbours), CASE(large),
 		CASE(calloc_plain), CASE(realloc_chain), CASE(realloc_freed), CASE(realloc_refused),
 		CASE(reallocarray_plain), CASE(realloc_mapped), CASE(aligned), CASE(pages), CASE(strings),
-		CASE(lines), CASE(regular_expression), CASE(sorted), CASE(many), CASE(list), CASE(reused),
-		CASE(pool), CASE(threads), CASE(passed_on), CASE(keys), CASE(forked), CASE(vforked),
-		CASE(spawned), CASE(jumped), CASE(signals), CASE(plugin), CASE(plugin_gone),
-		CASE(plugin_again), CASE(plugin_of_cxx), CASE(contexts), CASE(alternate_stack),
-		CASE(memory_stream), CASE(tree), CASE(directory), CASE(constructed), CASE(at_exit),
-		CASE(killed), CASE(aborted), CASE(kept), CASE(named), CASE(region_of_code) };
+		CASE(lines), CASE(sorted), CASE(many), CASE(list), CASE(reused), CASE(pool), CASE(threads),
+		CASE(passed_on), CASE(keys), CASE(forked), CASE(vforked), CASE(spawned), CASE(jumped),
+		CASE(signals), CASE(plugin), CASE(plugin_gone), CASE(plugin_again), CASE(plugin_of_cxx),
+		CASE(contexts), CASE(alternate_stack), CASE(memory_stream), CASE(tree), CASE(directory),
+		CASE(constructed), CASE(at_exit), CASE(killed), CASE(aborted), CASE(kept), CASE(named),
+		CASE(region_of_code) };
 
 	if (argc == 2 && strcmp(argv[1], "constructed") != 0)
 		free(made_early);

@@ -183,6 +183,13 @@ void placed()
 	LEAK(touch(memory), sizeof(derived));
 }
 
+void long_string()
+{
+	auto *text = static_cast<std::string *>(touch(new std::string(1000, 'x')));
+	LEAK(text, sizeof(*text));
+	leak_of(text->data(), 1001, "libstdc++.so.6"); // which has the constructor
+}
+
 void malloc_beside_new()
 {
 	LEAK(touch(malloc(33)), 33);
@@ -197,7 +204,7 @@ int main(int argc, char **argv)
 {
 	static const truth cases[] = { CASE(scalar), CASE(array), CASE(array_of_objects), CASE(nothrow), CASE(aligned),
 		CASE(by_name), CASE(refused), CASE(exceptions), CASE(containers), CASE(vector_leaked), CASE(pointers),
-		CASE(virtual_destructor), CASE(constructor_throws), CASE(threads), CASE(placed), CASE(malloc_beside_new) };
+		CASE(virtual_destructor), CASE(constructor_throws), CASE(threads), CASE(placed), CASE(long_string), CASE(malloc_beside_new) };
 
 	return truth_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }
