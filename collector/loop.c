@@ -11,14 +11,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "collector/alarms.h"
+#include "collector/alerts/alarms.h"
 #include "collector/args.h"
 #include "collector/connector.h"
-#include "collector/control.h"
-#include "collector/control_server.h"
+#include "collector/control/control.h"
+#include "collector/control/control_server.h"
 #include "collector/descriptors.h"
-#include "collector/history.h"
-#include "collector/inquiry.h"
+#include "collector/history/history.h"
+#include "collector/inquiry/inquiry.h"
 #include "collector/jobs.h"
 #include "collector/leaks/leaks.h"
 #include "collector/news.h"

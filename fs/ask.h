@@ -16,8 +16,8 @@ int ask_measure_within(struct view *view, uint32_t pid, uint64_t start_ticks, co
 
 /*
  * Appends what a file of a process brings the caller: the collector reads it with the caller's rights. name
- * is one of those that the collector knows (collector/pid_files.c). 0, -ESRCH, -ENODATA, -EACCES, -EFBIG,
- * -ECONNREFUSED, -ETIMEDOUT.
+ * is one of those that the collector knows (collector/inquiry/pid_files.c). 0, -ESRCH, -ENODATA, -EACCES,
+ * -EFBIG, -ECONNREFUSED, -ETIMEDOUT.
  */
 int ask_file(struct view *view, const struct process *process, const char *name, const struct caller *caller,
 	struct buf *out);

@@ -2,23 +2,18 @@
 /*
  * memfs: the memory of machines, as files.
  *
- *   commands.def, command*.c, options.c   what people call, and what they can say with it
- *   manual.c, complete.c  the manual pages, and completion in shells: made of the same rows
- *   settings_text.c       the settings as prose
- *   run_*.c               what `memfs run` makes for a command, looks at, and reports
- *   offers_socket.c       where programs offer what they record
- *   notify.c              the service manager that waits for the mount
- *   supervisor*.c         `memfs mount`: holds the mount, keeps the others running
+ *   commands/             what people call: rows in commands.def, made into help, manual pages and completion
+ *   options.c             what they can say with it
+ *   supervisor/           `memfs mount`: holds the mount, keeps the others running
  *   serve.c               `memfs serve`: answers the mount
  *   node.h, tree*.c       a mounted file is a row of a table; lookup, listing, documentation over all tables
  *   nodes/                the tables, laid out as the mount is
  *   view.c, ask.c         what rows see: the kernel, the board, history, the collector
  *   control_client.c, control_link.c   the channel to the collector
  *   render.c              the forms of mounted text
- *   plot*.c               series over time as SVG
- *   snapshot.c opens.c names.c refusals.c keep.c   what outlives a serve
- *   parking.c             where what waits is done
- *   fuse*.c               the FUSE door, the only caller of libfuse
+ *   names.c, refusals.c   what people choose, and why a write was refused
+ *   plot/                 series over time, and stacks, as SVG
+ *   fuse/                 the FUSE door, the only caller of libfuse, and what outlives a serve
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/command.h"
+#include "fs/commands/command.h"
 
 /* Started without them, what is opened next would take their numbers: a pipe, a lock, the mount. */
 static void open_standard_fds(void)

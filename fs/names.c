@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/keep.h"
+#include "fs/fuse/keep.h"
 
 enum { BUCKETS = 2 * KEEP_NAMES }; /* a power of two, never more than half full */
 

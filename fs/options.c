@@ -12,7 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "fs/own_dir.h"
+#include "fs/supervisor/own_dir.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/num.h"
 #include "schema/settings.h"

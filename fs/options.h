@@ -39,7 +39,7 @@ int options_default_directories(struct options *options, struct err *err);
 /*
  * Fills in what was not given and makes paths absolute: root has /run/memfs and /var/lib/memfs, an ordinary
  * user XDG_RUNTIME_DIR and XDG_STATE_HOME. The directories of run and state are made, and refused where
- * others could change them (fs/own_dir.h). 0 or -errno with the reason.
+ * others could change them (fs/supervisor/own_dir.h). 0 or -errno with the reason.
  */
 int options_finish(struct options *options, const char *dir, struct err *err);
 

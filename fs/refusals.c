@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/keep.h"
+#include "fs/fuse/keep.h"
 #include "fs/render.h"
 #include "schema/base/clock.h"
 

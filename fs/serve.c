@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "fs/control_client.h"
-#include "fs/fuse.h"
+#include "fs/fuse/fuse.h"
 #include "fs/groups.h"
-#include "fs/keep.h"
+#include "fs/fuse/keep.h"
 #include "fs/names.h"
 #include "fs/nodes/nodes.h"
 #include "fs/nudge.h"

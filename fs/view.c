@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "schema/base/clock.h"
-#include "schema/store.h"
+#include "schema/store/store.h"
 
 int64_t view_board_age_ns(struct view *view)
 {

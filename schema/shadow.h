@@ -8,17 +8,17 @@
  *
  * One region a process image, in a memfd named SHADOW_NAME:
  *
- *   offset              what                                                     written by
- *   0                   struct shadow_header                                     both, a field has one writer
- *   SHADOW_LEAVES_AT    _Atomic uint64_t [SHADOW_LEAVES]: what each leaf covers  shim
- *   SHADOW_NAMES_AT     struct shadow_name [SHADOW_NAMES]                        shim
- *   SHADOW_MODULES_AT   struct shadow_module [SHADOW_MODULES]                    shim
- *   SHADOW_SITES_AT     struct shadow_site [SHADOW_SITES]                        shim
- *   SHADOW_STACKS_AT    struct shadow_stack [SHADOW_STACKS]: the ring            shim fills, collector
- * empties SHADOW_SAMPLES_AT   struct shadow_sample [SHADOW_SAMPLES]                    shim, but for `stack`
- *   SHADOW_DIRECTORY_AT the shim's way from an address to a leaf                 shim, for itself alone
- *   SHADOW_KEEP_AT      SHADOW_KEEP_BYTES for the collector and its successors   collector; the shim maps it
- * not SHADOW_SLOTS_AT     leaves of shadow_leaf_bytes() each                       shim
+ *   offset              what; written by
+ *   0                   struct shadow_header; both, a field has one writer
+ *   SHADOW_LEAVES_AT    _Atomic uint64_t [SHADOW_LEAVES]: what each leaf covers; shim
+ *   SHADOW_NAMES_AT     struct shadow_name [SHADOW_NAMES]; shim
+ *   SHADOW_MODULES_AT   struct shadow_module [SHADOW_MODULES]; shim
+ *   SHADOW_SITES_AT     struct shadow_site [SHADOW_SITES]; shim
+ *   SHADOW_STACKS_AT    struct shadow_stack [SHADOW_STACKS], the ring; shim fills, collector empties
+ *   SHADOW_SAMPLES_AT   struct shadow_sample [SHADOW_SAMPLES]; shim, but for `stack`
+ *   SHADOW_DIRECTORY_AT the shim's way from an address to a leaf; shim, for itself alone
+ *   SHADOW_KEEP_AT      SHADOW_KEEP_BYTES; collector and its successors, the shim does not map it
+ *   SHADOW_SLOTS_AT     leaves of shadow_leaf_bytes() each; shim
  *
  * The file is sparse and of a fixed size: SHADOW_FILE_BYTES, or less where a limit of the process wants it
  * so. Read it with SEEK_DATA, SEEK_HOLE and pread: reading a hole through a mapping allocates it.
@@ -28,8 +28,8 @@
  *   - the file is a memfd (it has no link) with SHADOW_SEALS, or its pages could go away beneath a mapping;
  *   - shadow_header_fault() of a copy of the header;
  *   - a leaf's word: 0 is none (skip it, there may be later ones), else its region is <= SHADOW_REGION_LAST;
- *   - a slot whose epoch is below that of `attached` is none: it was left over. One above the epoch of
- * `stamp`, which is read after the slots, is of that epoch;
+ *   - a slot whose epoch is below that of `attached` is none: it was left over;
+ *   - one above the epoch of `stamp`, which is read after the slots, is of that epoch;
  *   - slot index < shadow_leaf_granules(), extension <= SHADOW_ADDRESS_LAST, and its tag is SHADOW_EXTENSION,
  * or the slot was cut by a change: read again, and after some tries leave the block out;
  *   - site < SHADOW_SITES, sample < SHADOW_SAMPLES, module <= SHADOW_MODULES, name < SHADOW_NAMES: the masks
@@ -191,11 +191,13 @@ struct shadow_header {
  * A slot:
  *   bits 0-1    enum shadow_tag; an empty slot is 0 altogether
  *   bit  2      kept: the program said it means to keep this block
- *   bit  3      the address has the bit below the granule set: granules of 32 bytes hold one block, aligned
- * to 16 bits 4-21   site, or sample with SHADOW_SAMPLED; site 0: not known bits 22-45  epoch bits 46-63  size
- * in bytes, as it was asked for; SHADOW_SIZE_FAR: in the next slot, an extension: bits 0-1 SHADOW_EXTENSION,
- * bits 2-63 the size. A leaf has one slot more than granules for that. An extension stays behind when its
- * block is freed, and means nothing then. Of a sampled block the sample has the size.
+ *   bit  3      the address has the bit below the granule set: granules of 32 bytes hold one block
+ *   bits 4-21   site, or sample with SHADOW_SAMPLED; site 0: not known
+ *   bits 22-45  epoch
+ *   bits 46-63  size in bytes, as it was asked for; SHADOW_SIZE_FAR: in the next slot, an extension
+ * An extension: bits 0-1 SHADOW_EXTENSION, bits 2-63 the size. A leaf has one slot more than granules for
+ * that. It stays behind when its block is freed, and means nothing then. Of a sampled block the sample has
+ * the size.
  */
 enum shadow_tag { SHADOW_NONE, SHADOW_BLOCK, SHADOW_SAMPLED, SHADOW_EXTENSION };
 enum {

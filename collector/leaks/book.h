@@ -2,7 +2,7 @@
 /*
  * What is remembered of a region between two counts: of each site its name, how its live bytes grew, and what
  * people were told of it. The growth of a site is told from its live bytes as that of a process is from its
- * memory (collector/growth.h): a cache that levels off is none.
+ * memory (collector/alerts/growth.h): a cache that levels off is none.
  *
  * Workers use it under its lock; what waits for names waits with it.
  */
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector/growth.h"
+#include "collector/alerts/growth.h"
 #include "collector/leaks/namer.h"
 #include "collector/leaks/site_name.h"
 #include "collector/leaks/stacks.h"

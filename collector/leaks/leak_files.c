@@ -8,7 +8,7 @@
 #include "collector/leaks/records.h"
 #include "collector/leaks/region_absence.h"
 #include "collector/leaks/watch.h"
-#include "collector/rights.h"
+#include "collector/inquiry/rights.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/leak_text.h"

@@ -2,7 +2,7 @@
 /* The tables of a traced process, read for whoever asks and may look into it, as with its other files. */
 #pragma once
 
-#include "collector/inquiry.h"
+#include "collector/inquiry/inquiry.h"
 #include "collector/leaks/leaks.h"
 
 /* Loop thread. CONTROL_OP_FILE of a name that begins with LEAK_FILES: answers the call, now or later. */

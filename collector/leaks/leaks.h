@@ -16,9 +16,9 @@
  */
 #pragma once
 
-#include "collector/control_server.h"
-#include "collector/history.h"
-#include "collector/inquiry.h"
+#include "collector/control/control_server.h"
+#include "collector/history/history.h"
+#include "collector/inquiry/inquiry.h"
 #include "collector/leaks/regions.h"
 #include "collector/sample/sampler.h"
 #include "collector/symbols/symbols.h"

@@ -9,7 +9,7 @@
 #include "collector/leaks/records.h"
 #include "collector/leaks/watch.h"
 #include "schema/base/clock.h"
-#include "schema/pack_leaks.h"
+#include "schema/history/pack_leaks.h"
 
 enum { PACKED_BLOCKS_MAX = 1 << 20, FOLDED_MAX = 4 << 20 };
 

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "collector/connector.h"
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "collector/kmsg.h"
 #include "collector/remains.h"
 #include "collector/sample/cgroups.h"

@@ -65,7 +65,7 @@ struct process {
 	int64_t status_ns;      /* status was last read */
 	int64_t cgroup_ns;      /* cgroup was last read */
 	int64_t still_since_ns; /* the values with rates last changed; at first the birth of this record */
-	struct growth_track *growth; /* of collector/growth.h; NULL while it is too small to matter */
+	struct growth_track *growth; /* of collector/alerts/growth.h; NULL while it is too small to matter */
 	struct remains *ending; /* what it had before its memory went; NULL while it has some, or never had */
 	char *args;             /* escaped line; NULL where it has none, or it was not read yet */
 	bool has_wait_status;   /* its stat, read as a zombie, says how it ended */

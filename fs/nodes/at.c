@@ -13,7 +13,7 @@
 #include "fs/view.h"
 #include "schema/base/clock.h"
 #include "schema/base/when.h"
-#include "schema/history.h"
+#include "schema/history/history.h"
 
 enum { AT_LAST = 0 }; /* as the number of a place; others are epoch seconds */
 

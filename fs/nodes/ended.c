@@ -12,7 +12,7 @@
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/base/num.h"
-#include "schema/store.h"
+#include "schema/store/store.h"
 
 /* --- reading --- */
 

@@ -8,8 +8,8 @@
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/leak_text.h"
-#include "schema/pack_leaks.h"
-#include "schema/store.h"
+#include "schema/history/pack_leaks.h"
+#include "schema/store/store.h"
 
 enum file { FILE_STAT, FILE_RECORDS, FILE_CALLERS, FILE_FOLDED };
 

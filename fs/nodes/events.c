@@ -5,7 +5,7 @@
 #include "fs/ask.h"
 #include "fs/nodes/nodes.h"
 #include "fs/render.h"
-#include "schema/store.h"
+#include "schema/store/store.h"
 
 int note_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {

@@ -8,12 +8,12 @@
 
 #include "fs/names.h"
 #include "fs/nodes/nodes.h"
-#include "fs/plot_metrics.h"
+#include "fs/plot/plot_metrics.h"
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/base/clock.h"
 #include "schema/base/when.h"
-#include "schema/history.h"
+#include "schema/history/history.h"
 
 /* Whose past, and how much of it. */
 struct past {

@@ -8,7 +8,7 @@
 #include "fs/ask.h"
 #include "fs/nodes/nodes.h"
 #include "fs/nudge.h"
-#include "fs/plot_flame.h"
+#include "fs/plot/plot_flame.h"
 #include "fs/render.h"
 #include "fs/view.h"
 #include "schema/leak_text.h"

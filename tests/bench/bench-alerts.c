@@ -6,8 +6,8 @@
  */
 #include <unistd.h>
 
-#include "collector/alerts.h"
-#include "collector/growth_watch.h"
+#include "collector/alerts/alerts.h"
+#include "collector/alerts/growth_watch.h"
 #include "tests/bench/bench.h"
 
 enum { PROCESSES = 10000, NAMES = 100, RULES = 50, EVICT_BYTES = 64 << 20 };

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collector/control_server.h"
+#include "collector/control/control_server.h"
 #include "fs/control_client.h"
 #include "schema/base/clock.h"
 

@@ -4,8 +4,8 @@
  * second, most in pages, as in the research), on one where all are busy, and the whole way through the
  * database. Medians of 21 rounds.
  */
-#include "collector/history.h"
-#include "schema/pack.h"
+#include "collector/history/history.h"
+#include "schema/history/pack.h"
 #include "tests/bench/machine.h"
 
 enum { ROUNDS = 21, PROCESSES = 1000 };

@@ -5,7 +5,7 @@
  */
 #include <limits.h>
 
-#include "fs/plot_metrics.h"
+#include "fs/plot/plot_metrics.h"
 #include "tests/bench/bench.h"
 
 enum { NOW = 1763712345, NODE = 0, PROCESS = 1 };

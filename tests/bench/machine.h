@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/history_writer.h"
+#include "collector/history/history_writer.h"
 #include "schema/base/clock.h"
-#include "schema/history.h"
+#include "schema/history/history.h"
 #include "tests/bench/bench.h"
 
 enum { COLUMNS = LIVE_COLUMNS, BASE = 1700000040 /* a minute begins */ };

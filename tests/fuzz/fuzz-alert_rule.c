@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes to `alerts` and `tags`: whole or not at all, always with a printable reason, and what reads back
  * sets the same. */
-#include "collector/alert_rule.h"
+#include "collector/alerts/alert_rule.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Completion: three texts, of which the first is the usage; what is offered is whole lines. */
-#include "fs/complete.h"
+#include "fs/commands/complete.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

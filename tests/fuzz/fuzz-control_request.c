@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Any datagram: it is refused, or what the decoder says of it holds. */
-#include "collector/control_request.h"
+#include "collector/control/control_request.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,11 +4,11 @@
  * maps. The input is a row of scribbles: where (a byte), which one of them (two), at what offset (one), how
  * many bytes (one), and the bytes.
  */
-#include "fs/keep.h"
+#include "fs/fuse/keep.h"
 #include "fs/names.h"
-#include "fs/opens.h"
+#include "fs/fuse/opens.h"
 #include "fs/refusals.h"
-#include "fs/snapshot.h"
+#include "fs/fuse/snapshot.h"
 #include "fs/view.h"
 #include "tests/fuzz/fuzz.h"
 

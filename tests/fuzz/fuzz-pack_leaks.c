@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What an ended process had, packed: any bytes are taken apart within themselves, and come to an end. */
-#include "schema/pack_leaks.h"
+#include "schema/history/pack_leaks.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_within(struct span span, const uint8_t *data, size_t size)

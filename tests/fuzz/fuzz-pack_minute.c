@@ -3,7 +3,7 @@
  * Any bytes are a minute or not; what is one comes back from a second packing as it was, and is the same read
  * by sample and of one second.
  */
-#include "schema/pack.h"
+#include "schema/history/pack.h"
 #include "tests/fuzz/fuzz.h"
 
 static void same(const struct pack_minute *a, const struct pack_minute *b)

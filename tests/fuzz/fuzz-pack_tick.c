@@ -3,8 +3,8 @@
  * Any bytes are a tick or not: walking it ends, subjects ascend, and where all of it is fine following one by
  * itself says what walking says. The packer takes the same bytes as two ticks of a minute.
  */
-#include "collector/history_packer.h"
-#include "schema/pack.h"
+#include "collector/history/history_packer.h"
+#include "schema/history/pack.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A picture of any samples over any span with any names is one well-formed document. */
-#include "fs/plot.h"
+#include "fs/plot/plot.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <glib.h>

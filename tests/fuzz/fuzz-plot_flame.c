@@ -3,7 +3,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "fs/plot_flame.h"
+#include "fs/plot/plot_flame.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# One door per power: sqlite in schema/store*, libfuse in fs/fuse*, the kernel's files through schema/proc/root.
+# One door per power: sqlite in schema/store/, libfuse in fs/fuse/, the kernel's files through schema/proc/root.
 # shellcheck source=tests/lint/common.inc
 . "$(dirname "$0")/common.inc"
 
@@ -13,10 +13,10 @@ door() {
 }
 
 check() {
-	door '^schema/store[^/]*$' '\<sqlite3_[a-z]|<sqlite3\.h>' 'sqlite belongs to schema/store*'
+	door '^schema/store/' '\<sqlite3_[a-z]|<sqlite3\.h>' 'sqlite belongs to schema/store/'
 	# Our own names begin with fuse_ as well, so what is libfuse's is asked of its headers.
 	libfuse=$(grep -ohE '\<fuse_[a-z0-9_]+ *\(' "$(pkg-config --variable=includedir fuse3)"/fuse3/*.h | tr -d ' (' | sort -u | paste -s -d '|')
-	door '^fs/fuse[^/]*$' "\\<(${libfuse:-fuse_[a-z_]+})\\>|<fuse[^>]*\.h>" 'libfuse belongs to fs/fuse*'
+	door '^fs/fuse/' "\\<(${libfuse:-fuse_[a-z_]+})\\>|<fuse[^>]*\.h>" 'libfuse belongs to fs/fuse/'
 	door '^collector/sample/tasks[^/]*$' '\<(lib)?bpf_[a-z_]+ *\(|<bpf/|\.skel\.h' 'libbpf belongs to collector/sample/tasks*'
 	door '^collector/symbols/child/' '\<(dwarf|dwfl|dwelf|gelf|elf)_[a-z_]+ *\(|<(elfutils/|libelf|gelf|dwarf)' 'libdw belongs to collector/symbols/child/'
 	door '^collector/symbols/child/demangle\.c$' '\<(cplus|rust)_demangle|<libiberty/' 'libiberty belongs to collector/symbols/child/demangle.c'

@@ -27,8 +27,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collector/control_request.h"
-#include "collector/control_server.h"
+#include "collector/control/control_request.h"
+#include "collector/control/control_server.h"
 #include "fs/control_client.h"
 #include "fs/control_link.h"
 #include "schema/base/cleanup.h"

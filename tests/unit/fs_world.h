@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/keep.h"
+#include "fs/fuse/keep.h"
 #include "fs/tree.h"
 #include "fs/view.h"
 

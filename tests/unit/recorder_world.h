@@ -17,9 +17,9 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "schema/base/clock.h"
-#include "schema/history.h"
+#include "schema/history/history.h"
 #include "tests/unit/scratch.h"
 
 enum { PROCESSES = 600, BASE = 1700000000 };

@@ -10,7 +10,7 @@
 
 #include <sys/stat.h>
 
-#include "schema/store.h"
+#include "schema/store/store.h"
 #include "tests/unit/scratch.h"
 
 enum { NOBODY = 65534 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collector/alert_rule.h"
+#include "collector/alerts/alert_rule.h"
 
 static void assert_renders(const char *line, const char *expected)
 {

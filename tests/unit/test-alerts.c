@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/alerts.h"
+#include "collector/alerts/alerts.h"
 
 enum { SECOND = 1000000000 };
 

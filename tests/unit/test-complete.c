@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "fs/complete.h"
+#include "fs/commands/complete.h"
 
 static const char usage[] = "[-f] [-o OPTION,...] [--from TIME] [--node | --pid PID[-START] | --name COMM] "
 			    "[--level seconds|minutes|hours] [-s state=DIR] DIR";

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/growth.h"
+#include "collector/alerts/growth.h"
 
 #define MIB (UINT64_C(1) << 20)
 enum { N = 200 };

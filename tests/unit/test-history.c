@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "schema/history.h"
-#include "schema/pack.h"
+#include "schema/history/history.h"
+#include "schema/history/pack.h"
 #include "tests/unit/scratch.h"
 
 #define NS INT64_C(1000000000)

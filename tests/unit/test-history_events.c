@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Events from the board's ring into the history: all that are rare, of a storm a part, and every one counted.
  */
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "collector/news.h"
 #include "tests/unit/recorder_world.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Minutes and hours: what they say is what the seconds say, whatever happened; and everything at an instant.
  */
-#include "collector/history_writer.h"
+#include "collector/history/history_writer.h"
 #include "tests/unit/recorder_world.h"
 
 enum { HOUR = 1700002800 /* one begins */, FEW = 130 };

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/keep.h"
+#include "fs/fuse/keep.h"
 
 static int create(void)
 {

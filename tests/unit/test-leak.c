@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "schema/leak_text.h"
-#include "schema/pack_leaks.h"
+#include "schema/history/pack_leaks.h"
 
 static int parse(const char *text, struct leak_trace *trace)
 {

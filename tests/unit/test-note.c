@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/alert_rule.h"
+#include "collector/alerts/alert_rule.h"
 #include "schema/note.h"
 
 static int apply(struct note_text *note, note_line_fn *check, const char *text, struct err *err)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "fs/opens.h"
+#include "fs/fuse/opens.h"
 #include "schema/base/clock.h"
 #include "tests/unit/fs_world.h"
 

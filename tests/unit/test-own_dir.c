@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/own_dir.h"
+#include "fs/supervisor/own_dir.h"
 #include "tests/unit/scratch.h"
 
 enum { OTHER_UID = 65534 };

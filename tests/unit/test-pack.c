@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/pack.h"
-#include "schema/pack_varint.h"
+#include "schema/history/pack.h"
+#include "schema/history/pack_varint.h"
 
 /* A small generator of our own: the same series on every machine. */
 static uint64_t next_random(uint64_t *state)

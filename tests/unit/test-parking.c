@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "fs/parking.h"
+#include "fs/fuse/parking.h"
 
 /* The parking has no end: it is a serve's for life. So all tests share one. */
 struct lot {

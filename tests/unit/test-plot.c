@@ -10,11 +10,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "fs/plot_curve.h"
-#include "fs/plot_metrics.h"
-#include "fs/plot_scale.h"
-#include "fs/plot_text.h"
-#include "fs/plot_time.h"
+#include "fs/plot/plot_curve.h"
+#include "fs/plot/plot_metrics.h"
+#include "fs/plot/plot_scale.h"
+#include "fs/plot/plot_text.h"
+#include "fs/plot/plot_time.h"
 #include "tests/unit/svg.h"
 
 enum { BEGIN = 1763712000, WIDTH = 100, HEIGHT = 50 }; /* 21 Nov 2025, 08:00 UTC */

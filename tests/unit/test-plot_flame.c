@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "fs/plot_flame.h"
+#include "fs/plot/plot_flame.h"
 #include "tests/unit/svg.h"
 
 static void render(const char *folded, struct buf *out)

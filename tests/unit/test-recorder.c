@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What was told comes back: at any interval, over restarts and jumps of the clock, within its age and size.
  */
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "tests/unit/recorder_world.h"
 
 static void what_was_recorded_comes_back(void **state)

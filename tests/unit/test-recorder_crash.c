@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "tests/unit/recorder_world.h"
 
 static void child_records(const struct scratch *scratch, int64_t t, int fd)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What remains of ended processes, through the recorder: with the tick, over trouble and restarts, bounded.
  */
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "tests/unit/recorder_world.h"
 
 static struct remains remains_of(uint32_t pid, int64_t end_s, struct end_reason reason)

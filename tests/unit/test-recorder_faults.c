@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "collector/history.h"
+#include "collector/history/history.h"
 #include "tests/unit/recorder_world.h"
 
 static void overwrite(const struct scratch *scratch, int64_t at, size_t n)

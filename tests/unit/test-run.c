@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fs/run_program.h"
-#include "fs/run_region.h"
+#include "fs/commands/run_program.h"
+#include "fs/commands/run_region.h"
 #include "schema/base/cleanup.h"
 #include "schema/shadow.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "fs/snapshot.h"
+#include "fs/fuse/snapshot.h"
 #include "tests/unit/fs_world.h"
 
 /* The value in decimal, repeated until `length` bytes are full, and a newline. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows, transactions, settings, and what age and size take away. */
-#include "schema/store.h"
+#include "schema/store/store.h"
 #include "tests/unit/store_world.h"
 
 #include <inttypes.h>

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "schema/store.h"
+#include "schema/store/store.h"
 #include "tests/unit/store_world.h"
 
 static void overwrite(const struct scratch *scratch, off_t at, const void *bytes, size_t n)

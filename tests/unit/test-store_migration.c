@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "schema/history.h"
-#include "schema/pack.h"
+#include "schema/history/history.h"
+#include "schema/history/pack.h"
 #include "tests/unit/store_world.h"
 
 enum { FIRST = 28333380 /* a minute that begins an hour */, MINUTES = 130 };

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "schema/store.h"
+#include "schema/store/store.h"
 #include "tests/unit/store_world.h"
 
 static void files_are_for_the_group_of_the_directory(void **state)
