@@ -26,7 +26,7 @@ run  libbpf-dev       the sweep by BPF; memfs builds without it too
 run  bpftool          the same
 run  clang            the same; with libclang-rt-dev libFuzzer (soak)
 test libcmocka-dev    tests/unit
-test g++              programs in C++ to look into (tests/unit/test-symbols.c)
+test g++              programs in C++ to look into (tests/unit/test-symbols.c, tests/bats/preload.bats)
 test bats             tests/bats
 test bats-assert      tests/bats
 test bats-support     tests/bats
@@ -39,7 +39,6 @@ test shellcheck       tests/lint/shell.sh
 test systemd          the unit, sysusers.d and tmpfiles.d, checked and lived with (tests/bats/{install,systemd}.bats)
 test mandoc           checking the manual pages (tests/bats/install.bats)
 test zsh              completion (tests/bats/install.bats)
-test g++              C++ under the shim (tests/bats/preload.bats)
 test libjemalloc2     other allocators under the shim (tests/bats/preload.bats)
 test libtcmalloc-minimal4 the same
 test libmimalloc2.0   the same
