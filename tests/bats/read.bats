@@ -132,8 +132,9 @@ is_measured() {
 	done
 	run grep -rlx sleep .
 	assert_output ./comm
+	# Tables of leaks/ have no data where the process has not the shim, and grep says so; of nothing else.
 	run grep -Rl 'sleep 1000' .
-	assert_output ./args
+	assert_equal "$(grep -v '^grep: ./leaks/[a-z.]*: No data available$' <<<"$output")" ./args
 }
 
 @test 'a table never opened has its length all the same' {
