@@ -61,7 +61,7 @@ holds_one_of() {
 	retry_until 10 holds_one_of "$STARTED" "$(collector_pid)"
 	retry_until 10 holds_one_of "$STARTED" "$(supervisor_pid)"
 	# Nothing of what was handed over is left open.
-	run find "/proc/$STARTED/fd" -lname '*memfs*'
+	run find "/proc/$STARTED/fd" -lname '/memfd:*'
 	assert_output ''
 }
 
