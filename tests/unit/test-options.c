@@ -81,7 +81,7 @@ static void bad_ones_are_refused_with_a_reason(void **state)
 	assert_refused("node=", EINVAL, "option node takes a value");
 	assert_refused("sweep=", EINVAL, "option sweep takes a value");
 	for (size_t i = 0; i < sizeof(no_sweeps) / sizeof(*no_sweeps); i++)
-		assert_refused(no_sweeps[i], EINVAL, "option sweep takes portable|bpf");
+		assert_refused(no_sweeps[i], EINVAL, "option sweep takes portable|bpf|bpf-iterator");
 	assert_refused("single=1", EINVAL, "option single takes no value");
 	assert_refused("freshness_ms", EINVAL, "option freshness_ms takes a number");
 	assert_refused("freshness_ms=", EINVAL, "option freshness_ms takes a number");

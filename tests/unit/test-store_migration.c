@@ -48,7 +48,7 @@ static sqlite3 *make_version_1(const struct scratch *scratch)
 {
 	char path[128], schema[8192];
 	sqlite3 *db;
-	int fd = open(FIXTURES "/../../schema/001-initial.sql", O_RDONLY | O_CLOEXEC);
+	int fd = open(FIXTURES "/../../schema/store/001-initial.sql", O_RDONLY | O_CLOEXEC);
 	ssize_t n = read(fd, schema, sizeof(schema) - 1);
 
 	assert_true(n > 1000 && n < (ssize_t)sizeof(schema) - 1);
