@@ -570,6 +570,7 @@ int loop_run(const struct loop_options *options)
 	/* Work may wait for the recorder, and the recorder tells through the queue of results: threads, it,
 	 * queue. */
 	jobs_stop(loop->jobs);
+	leaks_stop(loop->leaks);
 	hand_over_remains(loop);
 	if (loop->recorder)
 		recorder_stop(loop->recorder);

@@ -301,6 +301,15 @@ int leaks_new(
 	return r;
 }
 
+void leaks_stop(struct leaks *leaks)
+{
+	if (!leaks)
+		return;
+	jobs_stop(leaks->jobs);
+	jobs_dispatch(leaks->jobs);
+	leaks->options.recorder = NULL;
+}
+
 void leaks_free(struct leaks *leaks)
 {
 	if (!leaks)

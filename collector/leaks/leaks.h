@@ -37,6 +37,10 @@ struct leaks_options {
  * traced. 0 or -errno. */
 int leaks_new(
 	const struct leaks_options *options, const struct regions_options *regions, struct leaks **ret_leaks);
+/* Ends the workers that count and pack, and gives the recorder what they have: it may stop then. Takes NULL.
+ */
+void leaks_stop(struct leaks *leaks);
+
 /* Waits for what is under way: see leaks_busy. The regions stay held by the supervisor. Takes NULL. */
 void leaks_free(struct leaks *leaks);
 
