@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# memfs: alone, for the first collector of a machine drives a region and tells of it
 # leaks/ of a traced process: what it says is what the program has, whoever dies in between.
 load helpers
 load programs

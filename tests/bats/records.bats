@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# memfs: alone, for the first collector of a machine drives a region and tells of it
 # How a program's records and the collector find each other, and that no death of either, in any order, loses them.
 load helpers
 load programs
