@@ -90,6 +90,7 @@ holds_one_of() {
 	child() { pgrep -P "$STARTED" -x sleep; }
 	retry_until 10 child
 	retry_until 10 has_region "$STARTED"
+	STARTED_ALL+=" $(child)"
 	run has_region "$(child)"
 	assert_failure
 }

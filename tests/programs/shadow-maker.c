@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -219,9 +220,12 @@ int main(int argc, char **argv)
 	if (!wish.quiet && !wish.take)
 		offer(fd, &wish, st.st_ino);
 	close(fd);
-	if (wish.fork && fork() > 0)
-		for (;;)
-			pause();
+	if (wish.fork) {
+		if (fork() > 0)
+			for (;;)
+				pause();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
 	printf("region %llu\n", (unsigned long long)st.st_ino);
 	fflush(stdout);
 	if (wish.brief)
