@@ -28,7 +28,8 @@
 
 enum {
 	PING_MS = 1000,
-	STUCK_MS = 5000,   /* a serve that has not answered for so long is replaced */
+	STUCK_PINGS =
+		4, /* a serve that has not answered so many, and has had its time for the last, is replaced */
 	FREE_FAILURES = 3, /* ends before it was ready that do not delay the next start */
 	BACKOFF_MS = 10,   /* doubles with each end before it was ready */
 	BACKOFF_MAX_MS = 2000,
@@ -159,7 +160,7 @@ static void on_link(struct supervisor *supervisor)
 		epoll_ctl(supervisor->epoll, EPOLL_CTL_DEL, supervisor->serve.link, NULL);
 		return;
 	}
-	supervisor->serve.answered_ns = clock_monotonic_ns();
+	supervisor->serve.unanswered = 0;
 	switch (message.kind) {
 	case SERVE_LIFE:
 		child_watch_life(supervisor, message.tid);
@@ -202,14 +203,20 @@ static void on_timer(struct supervisor *supervisor)
 			!supervisor->stopping)
 			start_child(supervisor, children[i]);
 	}
-	if (!serve->pid)
+	if (!serve->pid || now - serve->pinged_ns < PING_MS * MS)
 		return;
-	send(serve->link, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (now - serve->answered_ns > STUCK_MS * MS) {
-		log_error("serve pid=%d has not answered for %d ms: replacing it", (int)serve->pid, STUCK_MS);
+	/* Pings are counted, not time: in a pause of the whole machine, or of the supervisor, nobody could
+	 * answer. */
+	if (serve->unanswered >= STUCK_PINGS) {
+		log_error("serve pid=%d has not answered %u pings: replacing it", (int)serve->pid,
+			serve->unanswered);
 		kill(serve->pid, SIGKILL);
 		child_ended(supervisor, serve);
+		return;
 	}
+	send(serve->link, &ping, sizeof(ping), MSG_DONTWAIT | MSG_NOSIGNAL);
+	serve->pinged_ns = now;
+	serve->unanswered++;
 }
 
 static void forget_lingering(struct supervisor *supervisor, pid_t pid)

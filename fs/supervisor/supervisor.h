@@ -39,7 +39,8 @@ struct child {
 	int life; /* serve: the same, sooner: readable when it was killed, though it lingers in the kernel */
 	int link; /* serve: messages; collector: the pipe that says it is ready */
 	int64_t started_ns;  /* CLOCK_MONOTONIC */
-	int64_t answered_ns; /* serve: its last ping */
+	int64_t pinged_ns;   /* serve: when it was last asked whether it is well */
+	unsigned unanswered; /* serve: how often, since its last word */
 	unsigned failures;   /* ends in a row before it was ready */
 	int64_t start_at_ns; /* when to start the next; 0: runs */
 	bool ready;

@@ -102,7 +102,8 @@ static int start(struct supervisor *supervisor, struct child *child, struct laun
 	child->ours = true;
 	child->ready = false;
 	child->start_at_ns = 0;
-	child->started_ns = child->answered_ns = clock_monotonic_ns();
+	child->started_ns = child->pinged_ns = clock_monotonic_ns();
+	child->unanswered = 0;
 	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (child->pidfd < 0)
 		return -errno;

@@ -440,7 +440,7 @@ has_woken() {
 	local supervisor serve
 	supervisor=$(supervisor_pid) serve=$(serve_pid)
 	kill -STOP "$serve"
-	retry_until 10 has_woken "$supervisor" $(($(wakes "$supervisor") + 4))
+	retry_until 10 has_woken "$supervisor" $(($(wakes "$supervisor") + 2))
 	kill -STOP "$supervisor"
 	kill -CONT "$serve"
 	umount "$MNT"
