@@ -154,23 +154,23 @@ void watch_publish(struct watch *watch)
 
 /* --- when to count --- */
 
-int64_t watch_run_ns(const struct watch *watch)
+int64_t watch_note_run(struct watch *watch, int64_t now_ns)
 {
+	int64_t run_ns = -1;
 	struct timespec run;
 	clockid_t clock;
 
-	if (clock_getcpuclockid((pid_t)watch->region->process.pid, &clock) || clock_gettime(clock, &run))
-		return -1;
-	return run.tv_sec * second_ns + run.tv_nsec;
+	if (!clock_getcpuclockid((pid_t)watch->region->process.pid, &clock) && !clock_gettime(clock, &run))
+		run_ns = run.tv_sec * second_ns + run.tv_nsec;
+	if (run_ns < 0 || run_ns != watch->run_ns)
+		watch->ran_ns = now_ns;
+	return run_ns;
 }
 
 /* Something may be other than at the last count. */
 static bool has_moved(struct watch *watch, int64_t now_ns)
 {
-	int64_t ran_ns = watch_run_ns(watch);
-
-	if (ran_ns < 0 || ran_ns != watch->run_ns)
-		watch->ran_ns = now_ns;
+	watch_note_run(watch, now_ns);
 	/* What it has made last becomes old once. */
 	int64_t old_ns = watch->ran_ns + ((int64_t)watch_min_age_s(watch) + WATCH_PAUSE_S) * second_ns;
 	return watch->ran_ns > watch->counted_ns || watch->counted_ns < old_ns;

@@ -174,10 +174,10 @@ bool watch_count(struct watch *watch)
 	count->options.take = true;
 	count->options.least_bytes = setting[SETTING_LEAKS_EVENT_BYTES];
 	count->options.window_s = setting[SETTING_GROWTH_WINDOW_S];
-	count->run_ns = watch_run_ns(watch);
 	watch->counting = true;
 	watch->wanted = false;
 	watch->counted_ns = clock_boottime_ns();
+	count->run_ns = watch_note_run(watch, watch->counted_ns);
 	jobs_run(leaks->jobs, &count->job);
 	return true;
 }

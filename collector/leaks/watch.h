@@ -76,8 +76,9 @@ uint64_t watch_min_age_s(const struct watch *watch);
 /* What the board says of it. */
 void watch_publish(struct watch *watch);
 
-/* Processor time of its process; -1 where it cannot be asked. */
-int64_t watch_run_ns(const struct watch *watch);
+/* Processor time of its process, -1 where it cannot be asked; that it ran since the last count is kept,
+ * whoever counts next: what it made becomes old later. */
+int64_t watch_note_run(struct watch *watch, int64_t now_ns);
 
 /* After its end: packs what it had where nothing else is being packed; then watch_release. */
 void watch_end(struct watch *watch);
