@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "schema/base/cleanup.h"
-#include "schema/proc/pid_smaps.h"
+#include "schema/proc/pid_maps.h"
 #include "schema/proc/root.h"
 #include "schema/shadow.h"
 
@@ -45,7 +45,7 @@ static bool is_sanitizer(struct span name)
 	return false;
 }
 
-static void take(struct region_maps *maps, const struct pid_region *mapping)
+static void take(struct region_maps *maps, const struct pid_mapping *mapping)
 {
 	maps->any = true;
 	if (!mapping->inode)
@@ -71,9 +71,9 @@ static void take(struct region_maps *maps, const struct pid_region *mapping)
 
 void region_maps_take(struct region_maps *maps, struct span *rest, bool last)
 {
-	struct pid_region mapping;
+	struct pid_mapping mapping;
 
-	while (pid_smaps_next(rest, last, &mapping))
+	while (pid_maps_next(rest, last, &mapping))
 		take(maps, &mapping);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "collector/leaks/regions_inner.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/fd_message.h"
 #include "schema/base/log.h"
@@ -76,15 +77,9 @@ void regions_drop(struct regions *regions, uint64_t inode)
 {
 	if (regions->options.holder_fd < 0)
 		return;
-	if (regions->n_drops == regions->cap_drops) {
-		size_t cap = regions->cap_drops ? 2 * regions->cap_drops : 64;
-		uint64_t *grown = reallocarray(regions->drops, cap, sizeof(*grown));
-		if (!grown) /* held until the collector's successor finds it ended */
-			return;
-		regions->drops = grown;
-		regions->cap_drops = cap;
-	}
-	regions->drops[regions->n_drops++] = inode;
+	uint64_t *drop = array_push(&regions->drops, &regions->n_drops, &regions->cap_drops);
+	if (drop) /* else it is held until the collector's successor finds it ended */
+		*drop = inode;
 }
 
 static void ask(struct regions *regions, uint32_t place)

@@ -32,16 +32,6 @@ void module_unref(struct module *module)
 	free(file);
 }
 
-void module_id_put(struct buf *out, const struct module_id *id)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (unsigned i = 0; i < id->n; i++) {
-		buf_putc(out, digits[id->bytes[i] >> 4]);
-		buf_putc(out, digits[id->bytes[i] & 15]);
-	}
-}
-
 /* --- files --- */
 
 /* Until more is known: what tells the file from others on this machine. */

@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schema/base/buf.h"
-
 struct symbols;
 
 enum { MODULE_ID_MAX = 32 };
@@ -34,9 +32,6 @@ struct module {
 
 struct module *module_ref(struct module *module); /* returns it; any thread */
 void module_unref(struct module *module);         /* takes NULL; any thread */
-
-/* Appends the id in hexadecimal, as in /usr/lib/debug/.build-id without the slash. */
-void module_id_put(struct buf *out, const struct module_id *id);
 
 /* A place in the code of a module. Of a return address it is the last byte of the call. */
 struct module_place {

@@ -14,6 +14,7 @@
 
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
+#include "schema/base/fd_message.h"
 
 enum { REAP_MS = 200 };
 
@@ -172,30 +173,13 @@ int peer_start(struct peer *peer, int64_t until_ns)
 /* The packet in peer->out, begun by begin(), with a descriptor or -1. */
 static int post(struct peer *peer, int fd, int64_t until_ns)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec part = { peer->out.data, peer->out.len };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
-
 	if (buf_error(&peer->out))
 		return buf_error(&peer->out);
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-		*head = (struct cmsghdr) {
-			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))
-		};
-		memcpy(CMSG_DATA(head), &fd, sizeof(int));
-	}
 	for (;;) {
-		n = sendmsg(peer->sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n >= 0)
+		int r = fd_message_send(peer->sock, NULL, peer->out.data, peer->out.len, fd, MSG_DONTWAIT);
+		if (!r)
 			return 0;
-		if (errno != EINTR && errno != EAGAIN)
+		if (r != -EINTR && r != -EAGAIN)
 			return -EPIPE;
 		/* Questions without answer have filled the socket: it is busy with them. */
 		struct pollfd poll_fd = { .fd = peer->sock, .events = POLLOUT };

@@ -7,6 +7,7 @@
 
 #include "fs/plot/plot_scale.h"
 #include "fs/plot/plot_text.h"
+#include "schema/base/array.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/kv.h"
 #include "schema/base/num.h"
@@ -247,16 +248,12 @@ void plot_flame_render(const struct plot_flame *flame, struct buf *out)
 		/* A sum beyond 64 bits is no memory. */
 		if (!parse_line(text, &line) || line.bytes > UINT64_MAX - figure.total_bytes)
 			continue;
-		if (n == cap) {
-			cap = cap ? 2 * cap : 256;
-			struct line *more = reallocarray(lines, cap, sizeof(*lines));
-			if (!more) {
-				out->failed = true;
-				return;
-			}
-			lines = more;
+		struct line *place = array_push(&lines, &n, &cap);
+		if (!place) {
+			out->failed = true;
+			return;
 		}
-		lines[n++] = line;
+		*place = line;
 		figure.total_bytes += line.bytes;
 		unsigned depth = depth_of(line.stack);
 		figure.depth_max = depth > figure.depth_max ? depth : figure.depth_max;

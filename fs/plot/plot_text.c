@@ -36,16 +36,6 @@ static bool is_shown(uint32_t c)
 	       !(c >= 0x202a && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069);
 }
 
-size_t plot_text_length(const char *text)
-{
-	const unsigned char *at = (const unsigned char *)text;
-	size_t n = 0;
-
-	for (; *at; n++)
-		next_char(&at);
-	return n;
-}
-
 void plot_text_put(struct buf *out, const char *text, size_t max_chars)
 {
 	const unsigned char *at = (const unsigned char *)text;

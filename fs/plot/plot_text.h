@@ -11,6 +11,3 @@
  * characters that XML does not have, and those that turn the order of what follows become U+FFFD.
  */
 void plot_text_put(struct buf *out, const char *text, size_t max_chars);
-
-/* Characters of that text. */
-size_t plot_text_length(const char *text);

@@ -23,12 +23,9 @@ static bool parse_head(struct span line, struct pid_region *ret)
 	/* Most lines are not: a capital. */
 	if (!line.n || (line.p[0] >= 'A' && line.p[0] <= 'Z') || !pid_maps_parse_line(line, &mapping))
 		return false;
-	*ret = (struct pid_region) { .start = mapping.start,
-		.end = mapping.end,
-		.offset = mapping.offset,
-		.inode = mapping.inode,
-		.perms = mapping.perms,
-		.name = mapping.name };
+	*ret = (struct pid_region) {
+		.start = mapping.start, .end = mapping.end, .perms = mapping.perms, .name = mapping.name
+	};
 	return true;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /proc/PID/smaps (fs/proc/task_mmu.c, show_smap): for each mapping a line as in maps, then `Key:  N kB`.
- * maps itself is such a text without the numbers.
  */
 #pragma once
 
@@ -16,9 +15,8 @@ enum pid_region_number { REGION_RSS, REGION_PSS, REGION_SWAP, REGION_REFERENCED,
 
 struct pid_region {
 	uint64_t start, end;
-	struct span perms;      /* "rw-p" */
-	uint64_t offset, inode; /* in the file, bytes; 0 where there is none */
-	struct span name;       /* as the kernel writes it, a newline as \012; empty for one without a name */
+	struct span perms; /* "rw-p" */
+	struct span name;  /* as the kernel writes it, a newline as \012; empty for one without a name */
 	uint64_t bytes[N_REGION_NUMBERS];
 	unsigned present; /* bit n: bytes[n] is known; kernels differ */
 };

@@ -149,6 +149,17 @@ int store_number(struct store *store, unsigned query, int64_t *ret_number)
 	return r ? r : store_step_number(store, statement, ret_number);
 }
 
+int store_number_of(struct store *store, unsigned query, int64_t parameter, int64_t *ret_number)
+{
+	sqlite3_stmt *statement;
+	int r = store_statement(store, query, &statement);
+
+	if (r)
+		return r;
+	sqlite3_bind_int64(statement, 1, parameter);
+	return store_step_number(store, statement, ret_number);
+}
+
 int store_put_pair(struct store *store, unsigned query, const char *name, const char *text, int len)
 {
 	sqlite3_stmt *statement;

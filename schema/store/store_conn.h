@@ -40,8 +40,10 @@ int store_done(struct store *store, sqlite3_stmt *statement);
 /* Runs a statement without parameters. */
 int store_run(struct store *store, unsigned query);
 
-/* The first column of the first row; ABSENT where there is none or it is NULL. */
+/* The first column of the first row, of a statement without parameters or with one; ABSENT where there is
+ * none or it is NULL. */
 int store_number(struct store *store, unsigned query, int64_t *ret_number);
+int store_number_of(struct store *store, unsigned query, int64_t parameter, int64_t *ret_number);
 int store_step_number(struct store *store, sqlite3_stmt *statement, int64_t *ret_number);
 
 /* What has a name and a text: bound as the first two parameters (len -1: up to its NUL), and read back as the

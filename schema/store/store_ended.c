@@ -72,17 +72,6 @@ static int expire(struct store *store, int brief, int64_t end_ns, int64_t rows, 
 	return r;
 }
 
-static int count(struct store *store, int brief, int64_t *ret_count)
-{
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_COUNT_ENDED, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_int(statement, 1, brief);
-	return store_step_number(store, statement, ret_count);
-}
-
 int store_expire_ended(
 	struct store *store, int64_t end_ns, const int64_t max[static 2], int rows, int *ret_deleted)
 {
@@ -93,7 +82,7 @@ int store_expire_ended(
 
 		r = expire(store, brief, end_ns, rows, &deleted);
 		if (!r)
-			r = count(store, brief, &n);
+			r = store_number_of(store, QUERY_COUNT_ENDED, brief, &n);
 		if (r)
 			break;
 		excess = n - max[brief];

@@ -47,13 +47,7 @@ int store_get_ended_leaks(struct store *store, int64_t ended, store_leaks_fn *fn
 
 int store_has_ended_leaks(struct store *store, int64_t ended, int64_t *ret_uid)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_HAS_ENDED_LEAKS, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_int64(statement, 1, ended);
-	return store_step_number(store, statement, ret_uid);
+	return store_number_of(store, QUERY_HAS_ENDED_LEAKS, ended, ret_uid);
 }
 
 static int expire_ended(struct store *store, int64_t end_ns, int rows)

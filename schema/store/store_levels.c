@@ -408,13 +408,7 @@ int store_open_hour(struct store *store, int64_t hour)
 
 int store_oldest_open_hour(struct store *store, int64_t except, int64_t *ret_hour)
 {
-	sqlite3_stmt *statement;
-	int r = store_statement(store, QUERY_OLDEST_OPEN_HOUR, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_int64(statement, 1, except);
-	return store_step_number(store, statement, ret_hour);
+	return store_number_of(store, QUERY_OLDEST_OPEN_HOUR, except, ret_hour);
 }
 
 int store_close_hour(struct store *store, int64_t hour)

@@ -127,26 +127,16 @@ int store_put_minute(struct store *store, int64_t subject, int64_t minute, const
 	return r;
 }
 
-static int has(struct store *store, unsigned query, int64_t minute)
-{
-	sqlite3_stmt *statement;
-	int64_t one;
-	int r = store_statement(store, query, &statement);
-
-	if (r)
-		return r;
-	sqlite3_bind_int64(statement, 1, minute);
-	return store_step_number(store, statement, &one);
-}
-
 int store_has_minute(struct store *store, int64_t minute)
 {
-	return has(store, QUERY_HAS_MINUTE, minute);
+	int64_t one;
+	return store_number_of(store, QUERY_HAS_MINUTE, minute, &one);
 }
 
 int store_has_unit(struct store *store, int64_t minute)
 {
-	return has(store, QUERY_HAS_UNIT, minute);
+	int64_t one;
+	return store_number_of(store, QUERY_HAS_UNIT, minute, &one);
 }
 
 int store_each_minute(

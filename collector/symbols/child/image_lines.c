@@ -8,6 +8,7 @@
 
 #include "collector/symbols/child/demangle.h"
 #include "collector/symbols/child/range_table.h"
+#include "schema/base/array.h"
 
 enum { DEPTH_MAX = 64 };
 
@@ -51,16 +52,11 @@ struct image_lines *image_lines_new(Dwfl_Module *module, uint64_t bias)
 	while (dwarf_get_units(dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		if (lines->n == lines->cap) {
-			size_t cap = lines->cap ? 2 * lines->cap : 64;
-			struct unit *unit = reallocarray(lines->unit, cap, sizeof(*unit));
-			if (!unit)
-				break;
-			lines->unit = unit;
-			lines->cap = cap;
-		}
-		lines->unit[lines->n] = (struct unit) { .die = die };
-		add_ranges(&lines->units, &die, (uint32_t)lines->n++);
+		struct unit *unit = array_push(&lines->unit, &lines->n, &lines->cap);
+		if (!unit)
+			break;
+		*unit = (struct unit) { .die = die };
+		add_ranges(&lines->units, &die, (uint32_t)(lines->n - 1));
 	}
 	range_table_sort(&lines->units);
 	return lines;
@@ -81,16 +77,12 @@ void image_lines_free(struct image_lines *lines)
 
 static void add_function(struct unit *unit, Dwarf_Die *die)
 {
-	if (unit->n_functions == unit->cap) {
-		size_t cap = unit->cap ? 2 * unit->cap : 64;
-		Dwarf_Die *function = reallocarray(unit->function, cap, sizeof(*function));
-		if (!function)
-			return;
-		unit->function = function;
-		unit->cap = cap;
-	}
-	unit->function[unit->n_functions] = *die;
-	add_ranges(&unit->functions, die, (uint32_t)unit->n_functions++);
+	Dwarf_Die *function = array_push(&unit->function, &unit->n_functions, &unit->cap);
+
+	if (!function)
+		return;
+	*function = *die;
+	add_ranges(&unit->functions, die, (uint32_t)(unit->n_functions - 1));
 }
 
 /* Functions below a die, within what can hold some. */

@@ -3,19 +3,15 @@
 
 #include <stdlib.h>
 
+#include "schema/base/array.h"
+
 void range_table_add(struct range_table *table, uint64_t start, uint64_t end, uint32_t value)
 {
 	if (start >= end)
 		return;
-	if (table->n == table->cap) {
-		size_t cap = table->cap ? 2 * table->cap : 64;
-		struct range *range = reallocarray(table->range, cap, sizeof(*range));
-		if (!range)
-			return;
-		table->range = range;
-		table->cap = cap;
-	}
-	table->range[table->n++] = (struct range) { start, end, 0, value };
+	struct range *range = array_push(&table->range, &table->n, &table->cap);
+	if (range)
+		*range = (struct range) { start, end, 0, value };
 }
 
 static int compare(const void *a, const void *b)
