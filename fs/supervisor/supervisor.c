@@ -28,8 +28,7 @@
 
 enum {
 	PING_MS = 1000,
-	STUCK_PINGS =
-		4, /* a serve that has not answered so many, and has had its time for the last, is replaced */
+	STUCK_PINGS = 4,   /* a serve that has answered none of so many is replaced */
 	FREE_FAILURES = 3, /* ends before it was ready that do not delay the next start */
 	BACKOFF_MS = 10,   /* doubles with each end before it was ready */
 	BACKOFF_MAX_MS = 2000,
