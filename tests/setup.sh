@@ -39,6 +39,7 @@ test shellcheck       tests/lint/shell.sh
 test systemd          the unit, sysusers.d and tmpfiles.d, checked and lived with (tests/bats/{install,systemd}.bats)
 test mandoc           checking the manual pages (tests/bats/install.bats)
 test zsh              completion (tests/bats/install.bats)
+test redis-tools      a server under the shim, and its clients (tests/bats/preload.bats)
 test libjemalloc2     other allocators under the shim (tests/bats/preload.bats)
 test libtcmalloc-minimal4 the same
 test libmimalloc2.0   the same

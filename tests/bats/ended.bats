@@ -3,6 +3,7 @@
 # What remains of processes that ended: how each ended, what it had last, over deaths of memfs itself, and in a storm.
 load helpers
 load programs
+load cgroup
 
 setup_file() {
 	build_programs storm grow
@@ -16,7 +17,7 @@ setup() {
 }
 
 teardown() {
-	[[ -z ${CGROUP:-} ]] || remove_cgroup
+	remove_cgroup
 	teardown_memfs
 }
 
@@ -175,38 +176,6 @@ os._exit(9)' >"$BATS_TEST_TMPDIR/said"
 	[[ $(<"$(remains "$PID")/threads") -ge 1 ]]
 }
 
-# A memory cgroup, v1 or v2, with a limit of 16 MiB and without swap.
-make_cgroup() {
-	local at name=memfs-ended-$$
-	if [[ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]]; then
-		CGROUP=/sys/fs/cgroup/memory/$name
-		mkdir "$CGROUP" || return 1
-		echo 16M >"$CGROUP/memory.limit_in_bytes" && echo 0 >"$CGROUP/memory.swappiness"
-		return
-	fi
-	for at in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-		grep -qsw memory "$at/cgroup.subtree_control" || continue
-		CGROUP=$at/$name
-		mkdir "$CGROUP" || return 1
-		echo 16M >"$CGROUP/memory.max" && { echo 0 >"$CGROUP/memory.swap.max" 2>/dev/null || true; }
-		return
-	done
-	return 1
-}
-
-remove_cgroup() {
-	local pid
-	while read -r pid; do
-		kill -KILL "$pid" 2>/dev/null || true
-	done <"$CGROUP/cgroup.procs"
-	retry_until 10 rmdir "$CGROUP"
-	CGROUP=''
-}
-
-can_have_oom() {
-	make_cgroup && dd if=/dev/kmsg iflag=nonblock bs=8192 count=1 of=/dev/null 2>/dev/null
-}
-
 # shellcheck disable=SC2016 # for the shell in the group
 grow_in_cgroup() {
 	start sh -c 'echo $$ >"$0/cgroup.procs" && exec python3 -c "x = bytearray(256 << 20)"' "$CGROUP"
@@ -215,7 +184,6 @@ grow_in_cgroup() {
 }
 
 @test 'whom the OOM killer ends has the reason oom, in events too' {
-	CGROUP=''
 	need_kernel 'a memory cgroup and its log' can_have_oom
 	exec 9< <(timeout 60 cat "$MNT/local/events" 3>&-)
 	grow_in_cgroup

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cases of C; leaks/truth.h says what a case is. In the environment PLUGIN is plugin.c, built, and
- * PLUGIN_CXX plugin_cxx.cc. */
+/* Cases of C; leaks/truth.h says what a case is. */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -13,6 +11,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 
+#include "loaded.h"
 #include "preload/memfs.h"
 #include "truth.h"
 
@@ -371,47 +370,6 @@ static void signals(void)
 	raise(SIGUSR1);
 }
 
-typedef void *leak_fn(size_t size);
-
-static leak_fn *plugin_open(const char *variable, const char *symbol, void **ret_handle)
-{
-	void *handle = dlopen(getenv(variable), RTLD_NOW | RTLD_LOCAL);
-	leak_fn *leak;
-
-	check(handle != NULL, "dlopen");
-	*(void **)&leak = dlsym(handle, symbol);
-	*ret_handle = handle;
-	return leak;
-}
-
-static void plugin(void)
-{
-	void *handle;
-	void (*clean)(void);
-
-	leak_of(plugin_open("PLUGIN", "plugin_leak", &handle)(500), 500, "plugin.so");
-	*(void **)&clean = dlsym(handle, "plugin_clean");
-	clean();
-}
-
-/* The leak is told of a module that is gone. */
-static void plugin_gone(void)
-{
-	void *handle;
-
-	leak_of(plugin_open("PLUGIN", "plugin_leak", &handle)(501), 501, "plugin.so(gone)");
-	check(!dlclose(handle), "dlclose");
-}
-
-/* What comes to the address of one that is gone is another. */
-static void plugin_again(void)
-{
-	void *handle;
-
-	plugin_gone();
-	leak_of(plugin_open("PLUGIN", "plugin_leak", &handle)(502), 502, "plugin.so");
-}
-
 /* Blocks are asked for on stacks that are not the thread's. */
 static ucontext_t here, there;
 
@@ -486,14 +444,6 @@ static void directory(void)
 	while (n--)
 		free(names[n]);
 	free(names);
-}
-
-/* A C++ library that this program, which is of C, does not have: only the plug-in brings it. */
-static void plugin_of_cxx(void)
-{
-	void *handle;
-
-	leak_of(plugin_open("PLUGIN_CXX", "plugin_leak_cxx", &handle)(505), 505, "plugin_cxx.so");
 }
 
 static void *made_early;
@@ -584,10 +534,10 @@ int main(int argc, char **argv)
 		CASE(reallocarray_plain), CASE(realloc_mapped), CASE(aligned), CASE(pages), CASE(strings),
 		CASE(lines), CASE(sorted), CASE(many), CASE(list), CASE(reused), CASE(pool), CASE(threads),
 		CASE(passed_on), CASE(keys), CASE(forked), CASE(vforked), CASE(spawned), CASE(jumped),
-		CASE(signals), CASE(plugin), CASE(plugin_gone), CASE(plugin_again), CASE(plugin_of_cxx),
-		CASE(contexts), CASE(alternate_stack), CASE(memory_stream), CASE(tree), CASE(directory),
-		CASE(constructed), CASE(at_exit), CASE(killed), CASE(aborted), CASE(kept), CASE(named),
-		CASE(region_of_code) };
+		CASE(signals), CASE(plugin), CASE(namespace_of_its_own), CASE(plugin_gone),
+		CASE(plugin_again), CASE(plugin_of_cxx), CASE(contexts), CASE(alternate_stack),
+		CASE(memory_stream), CASE(tree), CASE(directory), CASE(constructed), CASE(at_exit),
+		CASE(killed), CASE(aborted), CASE(kept), CASE(named), CASE(region_of_code) };
 
 	if (argc == 2 && strcmp(argv[1], "constructed") != 0)
 		free(made_early);

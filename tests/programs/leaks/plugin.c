@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What leaks/c.c loads while it runs. */
+/* What leaks/loaded.h loads while it runs. */
 #include <stdlib.h>
 #include <string.h>
 

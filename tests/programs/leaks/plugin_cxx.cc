@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What leaks/c.c loads while it runs, with the C++ library.
+// What leaks/loaded.h loads while it runs, with the C++ library.
 #include <cstddef>
 #include <string>
 
