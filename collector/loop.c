@@ -151,17 +151,12 @@ static void note_changed(void *ctx, enum note id, const struct note_text *note)
 	board_write_note(loop->board, id, note);
 	if (id == NOTE_ALERTS)
 		alarms_set(&loop->alarms, note, loop->board);
+	else if (id != NOTE_TAGS)
+		leaks_notes_changed(loop->leaks);
 	if (before.len == note->len && !memcmp(before.text, note->text, note->len))
 		return;
 	snprintf(text, sizeof(text), "%s changed", note_name[id]);
 	news_push(loop->board, NEWS_CONFIG, 0, text);
-}
-
-static enum board_sweep sweep_in_use(const struct sampler *sampler)
-{
-	if (!sampler->tasks)
-		return BOARD_SWEEP_PORTABLE;
-	return sampler->tasks_way == TASKS_WALK ? BOARD_SWEEP_BPF : BOARD_SWEEP_BPF_ITERATOR;
 }
 
 static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
@@ -181,7 +176,7 @@ static void say_health(struct loop *loop, int64_t tick_ns, int64_t sweep_ns)
 	health->history_state = status.state;
 	health->dropped = loop->lost_before + loop->lost + status.dropped + loop->sampler.failures;
 	health->births_from = loop->sampler.trusts_births ? BOARD_BIRTHS_CONNECTOR : BOARD_BIRTHS_SWEEP;
-	health->sweep = sweep_in_use(&loop->sampler);
+	health->sweep = sampler_sweep(&loop->sampler);
 	leaks_say_health(loop->leaks, health);
 	board_write_health(loop->board, health);
 }
@@ -209,7 +204,8 @@ static void tick(struct loop *loop)
 	int64_t sweep_ns = clock_monotonic_ns() - begin_ns;
 	if (loop->sampler.tasks_error < 0)
 		log_warning("the BPF sweep failed (%s): sweeps are %s from now on",
-			err_name(-loop->sampler.tasks_error), board_sweep_name[sweep_in_use(&loop->sampler)]);
+			err_name(-loop->sampler.tasks_error),
+			board_sweep_name[sampler_sweep(&loop->sampler)]);
 	loop->sampler.tasks_error = 0;
 	leaks_tick(loop->leaks);
 	alarms_tick(&loop->alarms, &loop->sampler, &loop->control.in_force, loop->board);
@@ -319,7 +315,7 @@ static void load_note(struct loop *loop, enum note id)
 	if (r < 0 && board_read_note(loop->board, id, &kept) != BOARD_FOUND)
 		return;
 	/* Of another version there may be lines that this one does not know. */
-	note_load(&loop->control.notes[id], control_note_line[id], kept.text, kept.len);
+	note_load(&loop->control.notes[id], &control_note_kind[id], kept.text, kept.len);
 }
 
 /* The recorder, the settings it has, and what the command line says beyond them. */
@@ -405,6 +401,8 @@ static int start_leaks(struct loop *loop)
 		.board = loop->board,
 		.recorder = loop->recorder,
 		.settings = &loop->control.in_force,
+		.notes = loop->control.notes,
+		.state_dir = options->state_dir,
 	};
 	const struct regions_options regions = {
 		.root = options->root,

@@ -19,7 +19,7 @@
 typedef _Atomic uint64_t board_word;
 
 enum {
-	BOARD_VERSION = 4, /* of the meaning of the records; their sizes are checked beside it */
+	BOARD_VERSION = 5, /* of the meaning of the records; their sizes are checked beside it */
 	BOARD_PROCESS_WORDS = (sizeof(struct board_process) + 7) / 8,
 	BOARD_SYSTEM_WORDS = (sizeof(struct board_system) + 7) / 8,
 	BOARD_HEALTH_WORDS = (sizeof(struct board_health) + 7) / 8,

@@ -36,12 +36,14 @@ enum control_op {
 	CONTROL_OP_ALERTS,      /* the same, to alerts */
 	CONTROL_OP_TAGS,        /* the same, to tags */
 	CONTROL_OP_FILE, /* payload: the name of a file of (pid, start_ticks); its bytes, for the caller */
-	CONTROL_OP_RESET_PEAK,   /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
-	CONTROL_OP_LEAK_TRACE,   /* payload: what was written to leaks/trace of (pid, start_ticks) */
-	CONTROL_OP_LEAK_MIN_AGE, /* the same, to leaks/min_age */
-	CONTROL_OP_LEAK_COUNT,   /* somebody looks at the totals of (pid, start_ticks): count them soon */
-	CONTROL_OP_LEAKS,        /* the call sites of all traced processes that the caller may look into */
-	CONTROL_OP_LEAKS_OF,     /* payload: pids (uint32_t); their call sites, merged */
+	CONTROL_OP_RESET_PEAK,     /* VmHWM of (pid, start_ticks) is to start anew, for the caller */
+	CONTROL_OP_LEAK_TRACE,     /* payload: what was written to leaks/trace of (pid, start_ticks) */
+	CONTROL_OP_LEAK_MIN_AGE,   /* the same, to leaks/min_age */
+	CONTROL_OP_LEAK_COUNT,     /* somebody looks at the totals of (pid, start_ticks): count them soon */
+	CONTROL_OP_LEAKS,          /* the call sites of all traced processes that the caller may look into */
+	CONTROL_OP_LEAKS_OF,       /* payload: pids (uint32_t); their call sites, merged */
+	CONTROL_OP_LEAKS_SKIP,     /* payload: what was written to leaks_skip */
+	CONTROL_OP_LEAKS_SUPPRESS, /* the same, to leaks_suppress */
 	N_CONTROL_OPS,
 };
 

@@ -5,15 +5,16 @@
 
 #include "schema/base/quote.h"
 
-const char *const note_name[N_NOTES] = { "alerts", "tags" };
+const char *const note_name[N_NOTES] = { "alerts", "tags", "leaks_skip", "leaks_suppress" };
 
 /* Where the line of a name stands, with its newline; n is 0 where there is none. */
-static struct span find(const struct note_text *note, struct span name)
+static struct span find(const struct note_text *note, const struct note_kind *kind, struct span name)
 {
 	struct span rest = { note->text, note->len }, line;
 
 	while (span_line(&rest, &line))
-		if (line.n > name.n && line.p[name.n] == ' ' && !memcmp(line.p, name.p, name.n))
+		if ((kind->named ? line.n > name.n && line.p[name.n] == ' ' : line.n == name.n) &&
+			!memcmp(line.p, name.p, name.n))
 			return (struct span) { line.p, line.n + 1 };
 	return (struct span) { rest.p, 0 };
 }
@@ -41,12 +42,17 @@ static unsigned count_lines(const struct note_text *note)
 	return n;
 }
 
-static int remove_line(struct note_text *note, struct span name, struct span more, struct err *err)
+/* `entry` is what stands behind the `-`. */
+static int remove_line(
+	struct note_text *note, const struct note_kind *kind, struct span entry, struct err *err)
 {
 	char quoted[QUOTE_TEXT];
-	struct span line = find(note, name);
+	struct span name = entry, more = entry;
 
-	if (span_word(&more, &more))
+	if (kind->named)
+		span_word(&more, &name);
+	struct span line = find(note, kind, name);
+	if (kind->named && span_word(&more, &more))
 		return err_set(err, EINVAL, "-%s removes and takes nothing more", quote(quoted, name));
 	if (!line.n)
 		return err_set(err, EINVAL, "there is no \"%s\" to be removed", quote(quoted, name));
@@ -54,41 +60,51 @@ static int remove_line(struct note_text *note, struct span name, struct span mor
 	return 0;
 }
 
-static int set_line(struct note_text *note, note_line_fn *check, struct span line, struct err *err)
+/* 1, or 0 where nothing is kept of the line, or -errno. */
+static int set_line(struct note_text *note, const struct note_kind *kind, struct span line, struct err *err)
 {
 	char array[NOTE_LINE_MAX];
 	struct buf kept = BUF_FIXED(array);
 	struct span name;
 
-	int r = check(line, &kept, err);
+	int r = kind->check(line, &kept, err);
 	if (r)
 		return r;
+	if (!buf_error(&kept) && !kept.len)
+		return 0;
 	buf_putc(&kept, '\n');
 	if (buf_error(&kept))
 		return err_set(err, EFBIG, "a line has at most %d bytes, escapes counted", NOTE_LINE_MAX - 1);
-	struct span text = { kept.data, kept.len };
-	span_word(&text, &name);
-	struct span old = find(note, name);
+	struct span text = name = (struct span) { kept.data, kept.len - 1 };
+	if (kind->named)
+		span_word(&text, &name);
+	struct span old = find(note, kind, name);
+	if (old.n && !kind->named) {
+		replace(note, old, (struct span) { "", 0 });
+		old = (struct span) { note->text + note->len, 0 };
+	}
 	if (!old.n && count_lines(note) == NOTE_LINES_MAX)
 		return err_set(err, EFBIG, "there are %d lines, and no more are taken", NOTE_LINES_MAX);
 	if (!replace(note, old, (struct span) { kept.data, kept.len }))
 		return err_set(err, EFBIG, "all lines together have at most %d bytes", NOTE_MAX);
-	return 0;
+	return 1;
 }
 
 /* 1 where the line did something, 0 where it is blank, or -errno. */
-static int apply_line(struct note_text *note, note_line_fn *check, struct span line, struct err *err)
+static int apply_line(struct note_text *note, const struct note_kind *kind, struct span line, struct err *err)
 {
-	struct span rest = line, word;
+	struct span entry = span_trim(line);
 
-	if (!span_word(&rest, &word))
+	if (!entry.n)
 		return 0;
-	int r = word.p[0] == '-' ? remove_line(note, (struct span) { word.p + 1, word.n - 1 }, rest, err)
-				 : set_line(note, check, line, err);
+	if (entry.p[0] != '-')
+		return set_line(note, kind, line, err);
+	int r = remove_line(note, kind, (struct span) { entry.p + 1, entry.n - 1 }, err);
 	return r ? r : 1;
 }
 
-int note_apply(struct note_text *note, note_line_fn *check, const char *text, size_t len, struct err *err)
+int note_apply(
+	struct note_text *note, const struct note_kind *kind, const char *text, size_t len, struct err *err)
 {
 	struct span rest = { text, len }, line;
 	struct note_text next = *note;
@@ -96,27 +112,28 @@ int note_apply(struct note_text *note, note_line_fn *check, const char *text, si
 
 	while (span_line(&rest, &line)) {
 		struct err why = { 0 };
-		int r = apply_line(&next, check, line, &why);
+		int r = apply_line(&next, kind, line, &why);
 		number++;
 		if (r < 0)
 			return err_set(err, why.code, "line %u: %s", number, why.reason);
 		done += (unsigned)r;
 	}
-	if (!done)
+	/* Where lines may be comments, shells write one of these alone. */
+	if (!done && kind->named)
 		return err_set(err, EINVAL,
 			"nothing to set: write lines as this file reads, or -NAME to remove one");
 	*note = next;
 	return 0;
 }
 
-void note_load(struct note_text *note, note_line_fn *check, const char *text, size_t len)
+void note_load(struct note_text *note, const struct note_kind *kind, const char *text, size_t len)
 {
 	struct span rest = { text, len }, line;
 
 	note->len = 0;
 	while (span_line(&rest, &line)) {
 		struct err why = { 0 };
-		apply_line(note, check, line, &why);
+		apply_line(note, kind, line, &why);
 	}
 }
 

@@ -10,10 +10,14 @@
 #include "collector/leaks/leak_files.h"
 #include "collector/inquiry/measure.h"
 #include "collector/inquiry/pid_files.h"
+#include "collector/symbols/skip.h"
+#include "collector/symbols/suppress.h"
 
-note_line_fn *const control_note_line[N_NOTES] = {
-	[NOTE_ALERTS] = alert_rule_line,
-	[NOTE_TAGS] = note_tag,
+const struct note_kind control_note_kind[N_NOTES] = {
+	[NOTE_ALERTS] = { alert_rule_line, .named = true },
+	[NOTE_TAGS] = { note_tag, .named = true },
+	[NOTE_LEAKS_SKIP] = { skip_line },
+	[NOTE_LEAKS_SUPPRESS] = { suppress_line },
 };
 
 /* A write of config or of a note. One at a time: each begins with what the one before it left. */
@@ -119,7 +123,7 @@ static int parse(struct control *control, struct kept_write *it)
 
 	if (!is_config(it)) {
 		it->note = control->notes[it->id];
-		return note_apply(&it->note, control_note_line[it->id], text.p, text.n, &it->err);
+		return note_apply(&it->note, &control_note_kind[it->id], text.p, text.n, &it->err);
 	}
 	it->stored = control->stored;
 	it->in_force = control->in_force;
@@ -208,6 +212,12 @@ void control_handle(void *ctx, struct control_call *call)
 		break;
 	case CONTROL_OP_TAGS:
 		write_request(control, call, NOTE_TAGS);
+		break;
+	case CONTROL_OP_LEAKS_SKIP:
+		write_request(control, call, NOTE_LEAKS_SKIP);
+		break;
+	case CONTROL_OP_LEAKS_SUPPRESS:
+		write_request(control, call, NOTE_LEAKS_SUPPRESS);
 		break;
 	default:
 		refuse(call, EOPNOTSUPP, "this collector does not know the operation");

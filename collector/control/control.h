@@ -30,7 +30,7 @@ struct control {
 };
 
 /* The kinds of lines of each note. */
-extern note_line_fn *const control_note_line[N_NOTES];
+extern const struct note_kind control_note_kind[N_NOTES];
 
 void control_init(struct control *control);
 

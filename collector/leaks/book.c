@@ -5,21 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/leaks/stack_sites.h"
 #include "collector/symbols/noise.h"
 #include "schema/base/cleanup.h"
 
 static const int64_t second_ns = 1000000000, slack_ns = 50000000; /* ticks jitter */
 
-static void free_site(void *site)
-{
-	site_name_deinit(&((struct book_site *)site)->name);
-	free(site);
-}
-
 void book_init(struct book *book)
 {
-	*book = (struct book) { .sites = g_hash_table_new_full(NULL, NULL, NULL, free_site),
-		.stacks = stacks_new() };
+	*book = (struct book) { .sites = g_hash_table_new_full(NULL, NULL, NULL, free),
+		.stacks = stacks_new(),
+		.merged = stack_sites_new(),
+		.texts = g_string_chunk_new(4096) };
 	pthread_mutex_init(&book->lock, NULL);
 }
 
@@ -27,6 +24,8 @@ void book_deinit(struct book *book)
 {
 	g_hash_table_destroy(book->sites);
 	g_hash_table_destroy(book->stacks);
+	g_hash_table_destroy(book->merged);
+	g_string_chunk_free(book->texts);
 	pthread_mutex_destroy(&book->lock);
 }
 
@@ -49,18 +48,15 @@ struct book_site *book_get(struct book *book, uint32_t site)
 	return found;
 }
 
-int book_name(struct book *book, const struct tally *tally, const struct table_places *places)
+void book_name(struct book *book, const struct tally *tally, const struct table_places *places)
 {
-	int r = 0;
-
-	for (size_t i = 0; !r && i < tally->n; i++) {
+	for (size_t i = 0; i < tally->n; i++) {
 		struct book_site *site = book_get(book, tally->site[i].site);
 		if (!site || site->named)
 			continue;
-		r = site_name_read(places, site->site, &site->name);
-		site->named = !r;
+		site_name_read(places, site->site, book->texts, &site->name);
+		site->named = true;
 	}
-	return r;
 }
 
 void book_close(struct book *book, const struct namer *namer)
@@ -72,18 +68,18 @@ void book_close(struct book *book, const struct namer *namer)
 }
 
 void book_resolve(struct book *book, const struct tally *tally, const struct namer *namer,
-	const struct namer_process *process)
+	const struct lists *lists, const struct namer_process *process)
 {
 	CLEANUP_FREE struct site_name **name = calloc(tally->n + 1, sizeof(struct site_name *));
 	size_t n = 0;
 
 	for (size_t i = 0; name && i < tally->n; i++) {
 		struct book_site *site = book_get(book, tally->site[i].site);
-		if (site && site->named && !site->name.resolved)
+		if (site && site->named && (!site->name.resolved || site->name.edition != lists->edition))
 			name[n++] = &site->name;
 	}
 	if (n)
-		namer_resolve(namer, process, &book->modules, name, n);
+		namer_resolve(namer, lists, process, &book->modules, book->texts, name, n);
 }
 
 int64_t book_rate(const struct book_past past[static BOOK_PAST], uint64_t live_bytes, int64_t now_boot_ns)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "collector/alerts/growth.h"
+#include "collector/leaks/lists.h"
 #include "collector/leaks/namer.h"
 #include "collector/leaks/site_name.h"
 #include "collector/leaks/stacks.h"
@@ -48,6 +49,8 @@ struct book {
 	uint32_t n_past;
 	struct module_table modules; /* of its process */
 	GHashTable *stacks;          /* of its samples (stacks.h) */
+	GHashTable *merged;          /* sites that are not the region's own (stack_sites.h) */
+	GStringChunk *texts;         /* of all names */
 	int64_t past_ns;             /* when the last samples for rates were taken */
 	int64_t growth_due_ns;       /* when those for growth are */
 	uint64_t growth_window_s;
@@ -61,13 +64,13 @@ void book_close(struct book *book, const struct namer *namer);
 /* That of a site, made if need be; NULL where there are too many, or no memory. The lock is held. */
 struct book_site *book_get(struct book *book, uint32_t site);
 
-/* Names the sites of a tally that have none yet. 0 or -errno. The lock is held. */
-int book_name(struct book *book, const struct tally *tally, const struct table_places *places);
+/* Names the sites of a tally that have none yet. The lock is held. */
+void book_name(struct book *book, const struct tally *tally, const struct table_places *places);
 
-/* Finds out the functions of those that were named and not resolved yet. The lock is held, and who waits for
- * it waits for the namer. */
+/* Finds out the functions of those that were named and not resolved yet, or by other lists. The lock is held,
+ * and who waits for it waits for the namer. */
 void book_resolve(struct book *book, const struct tally *tally, const struct namer *namer,
-	const struct namer_process *process);
+	const struct lists *lists, const struct namer_process *process);
 
 /* Whether its blocks, of which the largest is that large, are what the runtime keeps to the end on purpose.
  */

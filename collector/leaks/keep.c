@@ -8,7 +8,7 @@
 #include "schema/base/cleanup.h"
 
 #define KEEP_MAGIC UINT64_C(0x7065656b736b6c6d) /* "mlkskeep" */
-enum { KEEP_VERSION = 1, KEEP_PAGE = 4096 };
+enum { KEEP_VERSION = 2, KEEP_PAGE = 4096 };
 
 struct keep_head {
 	uint64_t magic;
@@ -18,6 +18,7 @@ struct keep_head {
 	uint64_t n_sites; /* 0 while they are written */
 	int64_t growth_due_ns;
 	uint64_t growth_window_s;
+	struct keep_teller teller;
 };
 
 struct keep_site {
@@ -35,7 +36,7 @@ static struct keep_head read_head(int fd)
 	if (pread(fd, &head, sizeof(head), SHADOW_KEEP_AT) != sizeof(head) || head.magic != KEEP_MAGIC ||
 		head.version != KEEP_VERSION || head.entry_size != sizeof(struct keep_site))
 		head = (struct keep_head) { KEEP_MAGIC, KEEP_VERSION, sizeof(struct keep_site), KEEP_NO_AGE,
-			0, 0, 0 };
+			0, 0, 0, { 0, 0 } };
 	return head;
 }
 
@@ -59,11 +60,12 @@ int keep_write_min_age_s(int fd, uint64_t min_age_s)
 	return write_bytes(fd, &head, sizeof(head), SHADOW_KEEP_AT);
 }
 
-void keep_read_book(int fd, struct book *book)
+void keep_read_book(int fd, const struct keep_teller *teller, struct book *book)
 {
 	struct keep_head head = read_head(fd);
 
-	if (!head.n_sites || head.n_sites > BOOK_SITES)
+	if (!head.n_sites || head.n_sites > BOOK_SITES || head.teller.device != teller->device ||
+		head.teller.inode != teller->inode)
 		return;
 	size_t size = (size_t)head.n_sites * sizeof(struct keep_site);
 	CLEANUP_FREE struct keep_site *kept = malloc(size);
@@ -83,7 +85,7 @@ void keep_read_book(int fd, struct book *book)
 	book->growth_window_s = head.growth_window_s;
 }
 
-int keep_write_book(int fd, struct book *book)
+int keep_write_book(int fd, const struct keep_teller *teller, struct book *book)
 {
 	struct keep_head head = read_head(fd);
 	size_t n = g_hash_table_size(book->sites), at = 0;
@@ -96,8 +98,11 @@ int keep_write_book(int fd, struct book *book)
 	g_hash_table_iter_init(&iter, book->sites);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		const struct book_site *site = value;
-		kept[at++] = (struct keep_site) { site->site, site->told_old, site->growth };
+		/* Merged ones have their numbers of this book. */
+		if (site->site < SHADOW_SITES)
+			kept[at++] = (struct keep_site) { site->site, site->told_old, site->growth };
 	}
+	n = at;
 	head.n_sites = 0;
 	int r = write_bytes(fd, &head, sizeof(head), SHADOW_KEEP_AT);
 	if (!r)
@@ -105,5 +110,6 @@ int keep_write_book(int fd, struct book *book)
 	head.n_sites = n;
 	head.growth_due_ns = book->growth_due_ns;
 	head.growth_window_s = book->growth_window_s;
+	head.teller = *teller;
 	return r ? r : write_bytes(fd, &head, sizeof(head), SHADOW_KEEP_AT);
 }

@@ -16,7 +16,14 @@
 uint64_t keep_read_min_age_s(int fd);
 int keep_write_min_age_s(int fd, uint64_t min_age_s); /* 0 or -errno */
 
-/* Of a book without sites, before anybody else has it. What cannot be read is not there. */
-void keep_read_book(int fd, struct book *book);
+/* Whose people were told: the state directory, whatever collector it has. */
+struct keep_teller {
+	uint64_t device, inode;
+};
+
+/* Of a book without sites, before anybody else has it. What cannot be read, or was told by another, is not
+ * there.
+ */
+void keep_read_book(int fd, const struct keep_teller *teller, struct book *book);
 /* The lock is held. 0 or -errno. */
-int keep_write_book(int fd, struct book *book);
+int keep_write_book(int fd, const struct keep_teller *teller, struct book *book);

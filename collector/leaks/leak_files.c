@@ -94,8 +94,8 @@ static int put_records(struct leak_inquiry *it)
 	int r = table_read_head(it->watch->region->fd, &head, &fault);
 
 	if (!r)
-		r = records_take(
-			it->watch->region->fd, &head, clock_boottime_ns(), it->options.min_age_ms, &records);
+		r = records_take(it->watch->region->fd, &head, clock_boottime_ns(), it->options.min_age_ms,
+			NULL, &records);
 	if (r)
 		return r;
 	r = put_rows(it, &head, &records);
@@ -174,6 +174,7 @@ static void deinit(struct inquiry *inquiry)
 	struct leak_inquiry *it = (struct leak_inquiry *)inquiry;
 
 	buf_deinit(&it->text);
+	lists_unref(it->options.lists);
 	watch_unref(it->watch);
 }
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 
-#include "collector/leaks/keep.h"
 #include "collector/leaks/region_drive.h"
 #include "collector/leaks/watch.h"
 #include "schema/base/cleanup.h"
@@ -71,7 +71,7 @@ static void on_found(void *ctx, struct region *region, bool again)
 	watch->leaks = leaks;
 	watch->region = region_ref(region);
 	book_init(&watch->book);
-	keep_read_book(region->fd, &watch->book);
+	keep_read_book(region->fd, &leaks->teller, &watch->book);
 	watch->min_age_s = keep_read_min_age_s(region->fd);
 	watch->slot = region->end == REGION_LIVES ? take_slot(leaks, watch) : BOARD_LEAKS;
 	watch->wanted = true;
@@ -126,6 +126,7 @@ struct report_options watch_report_options(const struct watch *watch)
 	return (struct report_options) {
 		.min_age_ms = watch_min_age_s(watch) * 1000,
 		.namer = &watch->leaks->namer,
+		.lists = lists_ref(watch->leaks->lists),
 		.process = { region->process.pid, region->process.start_ticks, region->end == REGION_LIVES },
 	};
 }
@@ -272,15 +273,19 @@ int leaks_new(
 	/* A user of nothing else: it reads what strangers made. */
 	const struct symbols_options symbols = { .uid = NOBODY, .gid = NOBODY };
 	struct leaks *leaks = calloc(1, sizeof(*leaks));
+	struct stat st;
 
 	if (!leaks)
 		return -ENOMEM;
 	leaks->options = *options;
+	if (!stat(options->state_dir, &st))
+		leaks->teller = (struct keep_teller) { st.st_dev, st.st_ino };
 	/* Names of all sites are to be found at first. */
 	leaks->budget_ns = WATCH_BUDGET_MS * INT64_C(1000000);
 	leaks->adopt_until_ns = clock_boottime_ns() + ADOPT_S * second_ns;
 	leaks->epoll = epoll_create1(EPOLL_CLOEXEC);
-	int r = leaks->epoll < 0 ? -errno : jobs_new(1, &leaks->jobs);
+	leaks->lists = lists_new(&options->notes[NOTE_LEAKS_SKIP], &options->notes[NOTE_LEAKS_SUPPRESS], 1);
+	int r = leaks->epoll < 0 ? -errno : leaks->lists ? jobs_new(1, &leaks->jobs) : -ENOMEM;
 	if (!r && regions) {
 		leaks->namer.root = regions->root;
 		r = symbols_new(&symbols, &leaks->namer.symbols);
@@ -324,10 +329,27 @@ void leaks_free(struct leaks *leaks)
 		region->leaks = NULL;
 		watch_unref(watch);
 	}
+	lists_unref(leaks->lists);
 	symbols_free(leaks->namer.symbols);
 	regions_free(leaks->regions);
 	close_fd(&leaks->epoll);
 	free(leaks);
+}
+
+void leaks_notes_changed(struct leaks *leaks)
+{
+	struct lists *lists = NULL;
+
+	if (leaks)
+		lists = lists_new(&leaks->options.notes[NOTE_LEAKS_SKIP],
+			&leaks->options.notes[NOTE_LEAKS_SUPPRESS], leaks->lists->edition + 1);
+	if (!lists)
+		return;
+	lists_unref(leaks->lists);
+	leaks->lists = lists;
+	for (struct region *region = leaks_next(leaks, NULL); region; region = leaks_next(leaks, region))
+		if (region->leaks)
+			((struct watch *)region->leaks)->wanted = true;
 }
 
 void leaks_say_health(const struct leaks *leaks, struct board_health *health)

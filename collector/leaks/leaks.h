@@ -23,6 +23,7 @@
 #include "collector/sample/sampler.h"
 #include "collector/symbols/symbols.h"
 #include "schema/board.h"
+#include "schema/note.h"
 #include "schema/settings.h"
 
 struct leaks;
@@ -30,7 +31,9 @@ struct leaks_options {
 	struct sampler *sampler;
 	struct board *board;
 	struct recorder *recorder;       /* NULL: nothing is kept */
+	const char *state_dir;           /* whose people are told */
 	const struct settings *settings; /* those in force, whatever they become */
+	const struct note_text *notes;   /* [N_NOTES] the same; leaks_notes_changed tells */
 };
 
 /* regions: what they are told, but for their hooks; NULL of a captured machine, whose processes cannot be
@@ -43,6 +46,10 @@ void leaks_stop(struct leaks *leaks);
 
 /* Waits for what is under way: see leaks_busy. The regions stay held by the supervisor. Takes NULL. */
 void leaks_free(struct leaks *leaks);
+
+/* What people say of wrappers and known leaks is other than before: names are chosen anew, and all processes
+ * counted. Takes NULL. */
+void leaks_notes_changed(struct leaks *leaks);
 
 /* What `status` says of regions. */
 void leaks_say_health(const struct leaks *leaks, struct board_health *health);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/leaks/keep.h"
 #include "collector/leaks/watch.h"
 #include "collector/news.h"
 #include "schema/base/clock.h"
@@ -15,6 +14,7 @@ struct count {
 	struct watch *watch;
 	struct report_options options;
 	struct report report;
+	bool keeps;      /* what it tells is kept in the region */
 	int64_t run_ns;  /* processor time of the process before it was counted */
 	int64_t cost_ns; /* of the count, of a processor */
 	int outcome;
@@ -27,10 +27,12 @@ static void work(struct job *job)
 	int64_t begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), growth_due_ns = watch->book.growth_due_ns;
 
 	count->outcome = report_take(watch->region->fd, &watch->book, &count->options, &count->report);
-	if (!count->outcome && growth_due_ns != watch->book.growth_due_ns) {
+	/* Who drives the region keeps what it told in it; successors of the others begin anew. */
+	if (!count->outcome && count->keeps &&
+		(count->report.n_telling || growth_due_ns != watch->book.growth_due_ns)) {
 		pthread_mutex_lock(&watch->book.lock);
 		/* A region that is full, or a file system of it: the successor begins anew. */
-		keep_write_book(watch->region->fd, &watch->book);
+		keep_write_book(watch->region->fd, &watch->leaks->teller, &watch->book);
 		pthread_mutex_unlock(&watch->book.lock);
 	}
 	count->cost_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
@@ -153,6 +155,7 @@ static void done(struct job *job)
 	watch->cost_ns = count->cost_ns;
 	watch->due_ns = clock_boottime_ns() + WATCH_PAUSE_S * INT64_C(1000000000);
 	report_deinit(&count->report);
+	lists_unref(count->options.lists);
 	free(count);
 	if (watch->ended)
 		watch_end(watch);
@@ -174,6 +177,7 @@ bool watch_count(struct watch *watch)
 	count->options.take = true;
 	count->options.least_bytes = setting[SETTING_LEAKS_EVENT_BYTES];
 	count->options.window_s = setting[SETTING_GROWTH_WINDOW_S];
+	count->keeps = watch->region->ours;
 	watch->counting = true;
 	watch->wanted = false;
 	watch->counted_ns = clock_boottime_ns();

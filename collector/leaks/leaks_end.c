@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "collector/leaks/records.h"
+#include "collector/leaks/stack_sites.h"
 #include "collector/leaks/watch.h"
 #include "schema/base/clock.h"
 #include "schema/history/pack_leaks.h"
@@ -24,19 +25,34 @@ struct packing {
 /* Where each site stands in the report, from 1. */
 static uint32_t *places_of(const struct report *report)
 {
-	uint32_t *place = calloc(SHADOW_SITES, sizeof(*place));
+	uint32_t *place = calloc(TALLY_SITES, sizeof(*place));
 
 	for (size_t i = 0; place && i < report->n; i++)
 		place[report->site_number[i]] = (uint32_t)i + 1;
 	return place;
 }
 
-static int pack_blocks(int fd, const struct report *report, struct buf *out)
+/* By the sites that the report has: nothing else uses the book of a process that ended. */
+static int take_blocks(
+	const struct packing *packing, const struct report *report, struct records *ret_records)
+{
+	struct watch *watch = packing->watch;
+	struct stack_sites stack_sites = { &watch->book, packing->options.lists };
+	const struct tally_sites sites = { stack_sites_of, &stack_sites };
+
+	pthread_mutex_lock(&watch->book.lock);
+	int r = records_take(watch->region->fd, &report->head, report->now_boot_ns, 0,
+		report->stacks ? &sites : NULL, ret_records);
+	pthread_mutex_unlock(&watch->book.lock);
+	return r;
+}
+
+static int pack_blocks(const struct packing *packing, const struct report *report, struct buf *out)
 {
 	struct records records;
 	struct leak_block before = { 0 };
 	uint32_t *place = places_of(report);
-	int r = place ? records_take(fd, &report->head, report->now_boot_ns, 0, &records) : -ENOMEM;
+	int r = place ? take_blocks(packing, report, &records) : -ENOMEM;
 
 	if (r) {
 		free(place);
@@ -78,7 +94,7 @@ static int pack(struct packing *packing)
 		if (buf_error(&folded) || folded.len > FOLDED_MAX)
 			buf_clear(&folded);
 		pack_leaks_text(out, (struct span) { folded.data, folded.len });
-		r = pack_blocks(watch->region->fd, &report, out);
+		r = pack_blocks(packing, &report, out);
 	}
 	report_deinit(&report);
 	return r ? r : buf_error(out);
@@ -103,13 +119,18 @@ static void pack_next(struct leaks *leaks)
 	}
 }
 
-static void finish(struct watch *watch)
+static void end_packing(struct packing *packing, bool release)
 {
+	struct watch *watch = packing->watch;
 	struct leaks *leaks = watch->leaks;
 
-	leaks->packing = NULL;
-	watch_release(watch);
-	pack_next(leaks);
+	lists_unref(packing->options.lists);
+	free(packing);
+	if (release) {
+		leaks->packing = NULL;
+		watch_release(watch);
+		pack_next(leaks);
+	}
 	watch_unref(watch);
 }
 
@@ -117,10 +138,8 @@ static void finish(struct watch *watch)
 static void stored_done(struct job *job)
 {
 	struct packing *packing = (struct packing *)job;
-	struct watch *watch = packing->watch;
 
-	free(packing);
-	finish(watch);
+	end_packing(packing, true);
 }
 
 static void stored(void *ctx)
@@ -138,12 +157,10 @@ static void done(struct job *job)
 
 	if (packing->outcome == -ECANCELED) { /* the collector ends: its successor is told again */
 		history_leaks_free(packing->leaks);
-		watch_unref(watch);
-		free(packing);
+		end_packing(packing, false);
 	} else if (packing->outcome) {
 		history_leaks_free(packing->leaks);
-		free(packing);
-		finish(watch);
+		end_packing(packing, true);
 	} else {
 		struct history_leaks *leaks = packing->leaks;
 		leaks->stored = stored;

@@ -6,6 +6,7 @@
 
 #include "collector/symbols/noise.h"
 #include "collector/symbols/skip.h"
+#include "schema/base/buf.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 #include "schema/proc/pid_stat.h"
@@ -43,32 +44,40 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* As people know it: the C library calls its own functions by other names. */
-static const char *plain_name(const char *function)
+const char *namer_plain(const char *function)
 {
 	return strncmp(function, "__GI_", 5) ? function : function + 5;
 }
 
+const char *namer_show(GStringChunk *texts, const char *function, bool wrapper)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	if (!wrapper)
+		return g_string_chunk_insert_const(texts, function);
+	buf_printf(&text, "[%s]", function);
+	buf_putc(&text, '\0');
+	return buf_error(&text) ? NULL : g_string_chunk_insert_const(texts, text.data);
+}
+
 /* The name to show of a symbol: the innermost function that is no wrapper. */
-static void take_symbol(struct site_name *name, const struct symbol *symbol)
+static void take_symbol(
+	struct site_name *name, const struct lists *lists, GStringChunk *texts, const struct symbol *symbol)
 {
 	struct skip_frame frame[INLINED_MAX];
 	const char *module = name->module ? last_part(name->module) : NULL;
 	size_t n = symbol->n < INLINED_MAX ? symbol->n : INLINED_MAX;
 	bool wrapper;
 
-	if (n && !name->symbol) {
-		for (size_t i = 0; i < n; i++)
-			frame[i] = (struct skip_frame) { plain_name(symbol->frame[i].function), module };
-		size_t at = skip_choose(&skip_builtin, 1, frame, n, &wrapper);
-		const char *function = frame[at].function;
-		if (!wrapper)
-			name->symbol = strdup(function);
-		else if (asprintf(&name->symbol, "[%s]", function) < 0)
-			name->symbol = NULL;
-	}
-	name->function = n ? strdup(plain_name(symbol->frame[n - 1].function)) : NULL;
 	name->resolved = true;
+	if (!n)
+		return;
+	for (size_t i = 0; i < n; i++)
+		frame[i] = (struct skip_frame) { namer_plain(symbol->frame[i].function), module };
+	size_t at = lists_choose(lists, frame, n, &wrapper);
+	if (!name->given)
+		name->symbol = namer_show(texts, frame[at].function, wrapper);
+	name->function = g_string_chunk_insert_const(texts, frame[n - 1].function);
 }
 
 /* By what the shim noted: for code that is not mapped any more, and for processes that are gone. */
@@ -85,8 +94,8 @@ static struct module_place noted_place(const struct namer *namer, int dir, const
 	return (struct module_place) { *ret_found, name->module_offset - 1 };
 }
 
-void namer_resolve(const struct namer *namer, const struct namer_process *process, struct module_table *table,
-	struct site_name *const *name, size_t n)
+void namer_resolve(const struct namer *namer, const struct lists *lists, const struct namer_process *process,
+	struct module_table *table, GStringChunk *texts, struct site_name *const *name, size_t n)
 {
 	const int64_t until_ns = clock_monotonic_ns() + NAMER_PATIENCE_MS * INT64_C(1000000);
 	CLEANUP_FREE struct module_place *place = calloc(n + 1, sizeof(*place));
@@ -98,6 +107,8 @@ void namer_resolve(const struct namer *namer, const struct namer_process *proces
 	if (!namer->symbols || !place || !found || !symbol)
 		return;
 	for (size_t i = 0; i < n; i++) {
+		if (!name[i]->caller)
+			continue;
 		if (!name[i]->gone && !module_table_find(table, name[i]->caller) && !read) {
 			dir = open_process(namer, process);
 			if (dir >= 0)
@@ -112,7 +123,11 @@ void namer_resolve(const struct namer *namer, const struct namer_process *proces
 	symbols_resolve(namer->symbols, place, n, until_ns, symbol);
 	for (size_t i = 0; i < n; i++) {
 		if (symbol[i])
-			take_symbol(name[i], symbol[i]);
+			take_symbol(name[i], lists, texts, symbol[i]);
+		name[i]->suppressed =
+			lists_suppress(lists, symbol[i], name[i]->module) ||
+			lists_suppress_name(lists, name[i]->given ? name[i]->symbol : name[i]->function);
+		name[i]->edition = lists->edition;
 		symbol_unref(symbol[i]);
 		if (found[i]) {
 			module_close(namer->symbols, found[i]);

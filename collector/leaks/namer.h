@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "collector/leaks/lists.h"
 #include "collector/leaks/site_name.h"
 #include "collector/leaks/table.h"
 #include "collector/symbols/symbols.h"
@@ -36,8 +37,15 @@ void namer_read_modules(const struct namer *namer, const struct namer_process *p
 	struct module_table *table, uint64_t address);
 
 /*
- * Fills in symbol and kind of n names, whose module and caller are known; `resolved` says which are done
- * with, known or not. `table` is what is remembered of the process's modules.
+ * Fills in symbol, function and what the lists say of n names, whose module and caller are known; `resolved`
+ * says which are done with, known or not. `table` is what is remembered of the process's modules, `texts` has
+ * the names.
  */
-void namer_resolve(const struct namer *namer, const struct namer_process *process, struct module_table *table,
-	struct site_name *const *name, size_t n);
+void namer_resolve(const struct namer *namer, const struct lists *lists, const struct namer_process *process,
+	struct module_table *table, GStringChunk *texts, struct site_name *const *name, size_t n);
+
+/* A frame's function as people know it: the C library calls its own by other names. */
+const char *namer_plain(const char *function);
+
+/* The name to show of a frame: kept in texts, a wrapper in brackets. */
+const char *namer_show(GStringChunk *texts, const char *function, bool wrapper);

@@ -13,6 +13,7 @@ _Static_assert(SHADOW_EPOCH_LAST < 1 << (2 * DIGIT_BITS), "two digits sort any e
 
 struct taking {
 	struct records *records;
+	const struct tally_sites *sites;
 	uint32_t old_epoch;
 };
 
@@ -38,8 +39,9 @@ static int add_blocks(void *ctx, const struct table_block *block, size_t n)
 			continue;
 		if (records->n == records->cap && !grow(records))
 			return -ENOMEM;
+		uint32_t site = taking->sites ? taking->sites->of(taking->sites->ctx, block) : block->site;
 		records->record[records->n++] =
-			(struct record) { block->addr, block->size, block->site, block->epoch };
+			(struct record) { block->addr, block->size, site, block->epoch };
 	}
 	return 0;
 }
@@ -79,10 +81,10 @@ static int sort(struct records *records)
 }
 
 int records_take(int fd, const struct table_head *head, int64_t now_boot_ns, uint64_t min_age_ms,
-	struct records *ret_records)
+	const struct tally_sites *sites, struct records *ret_records)
 {
 	struct records records = { 0 };
-	struct taking taking = { &records, SHADOW_EPOCH_LAST };
+	struct taking taking = { &records, sites, SHADOW_EPOCH_LAST };
 	int r = 0;
 
 	if (!min_age_ms || table_epoch_before(head, now_boot_ns, min_age_ms, &taking.old_epoch))

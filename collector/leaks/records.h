@@ -3,6 +3,7 @@
 #pragma once
 
 #include "collector/leaks/table.h"
+#include "collector/leaks/tally.h"
 
 struct record {
 	uint64_t addr, size; /* bytes, as asked for */
@@ -16,11 +17,11 @@ struct records {
 };
 
 /*
- * The blocks that were at least min_age_ms old at now_boot_ns (CLOCK_BOOTTIME); with 0 all of them. 0 or
- * -errno. records_deinit frees, also what is all zero.
+ * The blocks that were at least min_age_ms old at now_boot_ns (CLOCK_BOOTTIME); with 0 all of them.
+ * sites: as tally_take has them. 0 or -errno. records_deinit frees, also what is all zero.
  */
 int records_take(int fd, const struct table_head *head, int64_t now_boot_ns, uint64_t min_age_ms,
-	struct records *ret_records);
+	const struct tally_sites *sites, struct records *ret_records);
 void records_deinit(struct records *records);
 
 /*

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/leaks/stack_sites.h"
 #include "collector/symbols/folded.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
@@ -133,17 +134,22 @@ static void add_stacks(struct report *report, struct book *book)
 	report->stacked_bytes = calloc(tally->n + 1, sizeof(*report->stacked_bytes));
 	for (size_t i = 0; report->stacked_bytes && i < tally->n_samples; i++) {
 		const struct tally_sample *sample = &tally->sample[i];
-		const char *folded = stacks_find(book->stacks, sample->sample, sample->number);
-		if (!folded || !tally->place[sample->site])
+		const struct stack_note *note = stacks_find(book->stacks, sample->sample, sample->number);
+		if (!note || !note->folded || !tally->place[sample->site])
 			continue;
-		uint64_t *sum = g_hash_table_lookup(report->stacks, folded);
+		uint64_t *sum = g_hash_table_lookup(report->stacks, note->folded);
 		if (!sum) {
 			sum = g_new0(uint64_t, 1);
-			g_hash_table_insert(report->stacks, g_strdup(folded), sum);
+			g_hash_table_insert(report->stacks, g_strdup(note->folded), sum);
 		}
 		*sum += sample->live_bytes;
 		report->stacked_bytes[tally->place[sample->site] - 1] += sample->live_bytes;
 	}
+}
+
+static bool has_stacks(const struct report *report, const struct report_options *options)
+{
+	return options->namer && report->head.mode == SHADOW_STACK;
 }
 
 static int add_book(struct report *report, int fd, struct book *book, const struct report_options *options)
@@ -154,23 +160,40 @@ static int add_book(struct report *report, int fd, struct book *book, const stru
 	if (needs_names(book, &report->tally)) {
 		r = table_read_places(fd, &places);
 		if (!r)
-			r = book_name(book, &report->tally, &places);
+			book_name(book, &report->tally, &places);
 		table_places_deinit(&places);
 	}
 	if (r)
 		return r;
-	if (options->namer && report->head.mode == SHADOW_STACK) {
-		stacks_drain(fd, book->stacks, options->namer, &options->process, &book->modules);
+	if (has_stacks(report, options)) {
 		add_stacks(report, book);
 		stacks_tidy(book->stacks, &report->tally);
 	}
 	if (options->namer)
-		book_resolve(book, &report->tally, options->namer, &options->process);
+		book_resolve(book, &report->tally, options->namer, options->lists, &options->process);
 	if (options->take)
 		report->n_telling = book_take(book, &report->tally, report->now_boot_ns, options->least_bytes,
 			options->window_s, report->telling);
 	fill_stat(report, fd, book);
 	return make_sites(report, book);
+}
+
+/* Of blocks whose stack is known, that says whom they are counted for. */
+static int take_tally(int fd, struct report *report, struct book *book, const struct report_options *options)
+{
+	struct stack_sites stack_sites = { book, options->lists };
+	const struct tally_sites sites = { stack_sites_of, &stack_sites };
+	bool stacks = has_stacks(report, options);
+
+	if (stacks) {
+		pthread_mutex_lock(&book->lock);
+		stacks_drain(fd, book->stacks, options->namer, &options->process, &book->modules);
+	}
+	int r = tally_take(fd, &report->head, report->now_boot_ns, options->min_age_ms,
+		stacks ? &sites : NULL, &report->tally);
+	if (stacks)
+		pthread_mutex_unlock(&book->lock);
+	return r;
 }
 
 int report_take(int fd, struct book *book, const struct report_options *options, struct report *ret_report)
@@ -180,7 +203,7 @@ int report_take(int fd, struct book *book, const struct report_options *options,
 	int r = table_read_head(fd, &report.head, &fault);
 
 	if (!r)
-		r = tally_take(fd, &report.head, report.now_boot_ns, options->min_age_ms, &report.tally);
+		r = take_tally(fd, &report, book, options);
 	if (!r) {
 		pthread_mutex_lock(&book->lock);
 		r = add_book(&report, fd, book, options);

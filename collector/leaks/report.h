@@ -16,6 +16,7 @@ struct report_options {
 	bool take;
 	uint64_t least_bytes, window_s;
 	const struct namer *namer; /* NULL: nobody is asked for functions */
+	struct lists *lists;       /* with a namer */
 	struct namer_process process;
 };
 

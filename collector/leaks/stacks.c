@@ -14,9 +14,15 @@ enum {
 	SPARE = 1024, /* stacks of blocks that are gone */
 };
 
-static void free_note(void *note)
+static void free_note(void *it)
 {
-	free(((struct stack_note *)note)->folded);
+	struct stack_note *note = it;
+
+	for (unsigned i = 0; i < note->n; i++) {
+		module_unref(note->call[i].module);
+		symbol_unref(note->call[i].symbol);
+	}
+	free(note->folded);
 	free(note);
 }
 
@@ -25,11 +31,11 @@ GHashTable *stacks_new(void)
 	return g_hash_table_new_full(NULL, NULL, NULL, free_note);
 }
 
-const char *stacks_find(GHashTable *stacks, uint32_t sample, uint64_t number)
+struct stack_note *stacks_find(GHashTable *stacks, uint32_t sample, uint64_t number)
 {
-	const struct stack_note *note = g_hash_table_lookup(stacks, GUINT_TO_POINTER(sample));
+	struct stack_note *note = g_hash_table_lookup(stacks, GUINT_TO_POINTER(sample));
 
-	return note && note->number == number ? note->folded : NULL;
+	return note && note->number == number ? note : NULL;
 }
 
 static gboolean is_gone(void *sample, void *note, void *number)
@@ -80,12 +86,33 @@ static void put_place(struct buf *out, const struct module_place *place, const s
 		folded_put_frame(out, name.data, !out->len);
 }
 
-static void note_stack(GHashTable *stacks, const struct namer *namer, const struct shadow_stack *copy,
-	const struct stack *stack, int64_t until_ns)
+/* From the file's own addresses to those of the process. */
+static uint64_t bias_of(const struct module_table *table, const struct module *module)
+{
+	for (size_t i = 0; module && i < table->n; i++)
+		if (table->segment[i].module == module)
+			return table->segment[i].bias;
+	return 0;
+}
+
+static struct stack_call make_call(
+	const struct module_table *table, const struct module_place *place, struct symbol *symbol)
+{
+	/* The place is the last byte of the call. */
+	return (struct stack_call) {
+		.caller = place->address + 1 + bias_of(table, place->module),
+		.offset = place->address + 1,
+		.module = place->module ? module_ref(place->module) : NULL,
+		.symbol = symbol,
+	};
+}
+
+static void note_stack(GHashTable *stacks, const struct namer *namer, const struct module_table *table,
+	const struct shadow_stack *copy, const struct stack *stack, int64_t until_ns)
 {
 	struct symbol *symbol[STACK_FRAMES_MAX] = { NULL };
 	CLEANUP_BUF struct buf folded = BUF_INIT;
-	struct stack_note *note = stack->n ? calloc(1, sizeof(*note)) : NULL;
+	struct stack_note *note = stack->n ? calloc(1, sizeof(*note) + stack->n * sizeof(*note->call)) : NULL;
 	unsigned first = 0;
 
 	if (!note)
@@ -94,12 +121,11 @@ static void note_stack(GHashTable *stacks, const struct namer *namer, const stru
 	while (first < stack->n - 1 && stack->place[first].module &&
 		!strcmp(stack->place[first].module->name, SHADOW_LIBRARY))
 		first++;
-	symbols_resolve(namer->symbols, stack->place, stack->n, until_ns, symbol);
-	for (unsigned i = stack->n; i--;) {
-		if (i >= first)
-			put_place(&folded, &stack->place[i], symbol[i]);
-		symbol_unref(symbol[i]);
-	}
+	symbols_resolve(namer->symbols, stack->place + first, stack->n - first, until_ns, symbol + first);
+	for (unsigned i = first; i < stack->n; i++)
+		note->call[note->n++] = make_call(table, &stack->place[i], symbol[i]);
+	for (unsigned i = stack->n; i-- > first;)
+		put_place(&folded, &stack->place[i], symbol[i]);
 	buf_putc(&folded, '\0');
 	note->number = copy->number;
 	note->folded = buf_error(&folded) ? NULL : strdup(folded.data);
@@ -121,7 +147,7 @@ static void unwind(GHashTable *stacks, const struct namer *namer, const struct m
 	}
 	symbols_unwind(namer->symbols, table, given, n, until_ns, stack);
 	for (size_t i = 0; i < n; i++)
-		note_stack(stacks, namer, &copy[i], &stack[i], until_ns);
+		note_stack(stacks, namer, table, &copy[i], &stack[i], until_ns);
 }
 
 void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const struct namer_process *process,

@@ -11,9 +11,20 @@
 #include "collector/leaks/tally.h"
 #include "schema/shadow.h"
 
+struct stack_call {
+	uint64_t caller;       /* return address, in the process */
+	uint64_t offset;       /* of it in the module */
+	struct module *module; /* a reference; NULL: none */
+	struct symbol *symbol; /* a reference; NULL: not found out */
+};
+
 struct stack_note {
 	uint64_t number; /* of the sample that it is for */
 	char *folded;    /* `outermost;...;innermost` */
+	uint32_t site;   /* to count it for, by this edition of the lists (stack_sites.h); 0: none yet */
+	uint64_t edition;
+	unsigned n;               /* at least 1 */
+	struct stack_call call[]; /* innermost first */
 };
 
 /* index of a sample: struct stack_note */
@@ -27,4 +38,4 @@ void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const s
 void stacks_tidy(GHashTable *stacks, const struct tally *tally);
 
 /* The stack of a sample; NULL where it is not known. */
-const char *stacks_find(GHashTable *stacks, uint32_t sample, uint64_t number);
+struct stack_note *stacks_find(GHashTable *stacks, uint32_t sample, uint64_t number);

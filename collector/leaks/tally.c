@@ -8,11 +8,12 @@
 
 struct tallying {
 	struct tally *tally;
+	const struct tally_sites *sites;
 	bool any_old;
 	uint32_t old_epoch;
 };
 
-static struct tally_site *site_of(struct tally *tally, uint32_t site)
+static struct tally_site *find_or_add(struct tally *tally, uint32_t site)
 {
 	if (tally->place[site])
 		return &tally->site[tally->place[site] - 1];
@@ -24,12 +25,12 @@ static struct tally_site *site_of(struct tally *tally, uint32_t site)
 	return made;
 }
 
-static bool add_sample(struct tally *tally, const struct table_block *block)
+static bool add_sample(struct tally *tally, const struct table_block *block, uint32_t site)
 {
 	struct tally_sample *made = array_push(&tally->sample, &tally->n_samples, &tally->cap_samples);
 	if (!made)
 		return false;
-	*made = (struct tally_sample) { block->sample, block->site, block->number, block->weight_bytes };
+	*made = (struct tally_sample) { block->sample, site, block->number, block->weight_bytes };
 	return true;
 }
 
@@ -39,8 +40,10 @@ static int add_blocks(void *ctx, const struct table_block *block, size_t n)
 	struct tally *tally = tallying->tally;
 
 	for (size_t i = 0; i < n; i++, block++) {
-		struct tally_site *site = site_of(tally, block->site);
-		if (!site || (block->sample != TABLE_NO_SAMPLE && !add_sample(tally, block)))
+		uint32_t number =
+			tallying->sites ? tallying->sites->of(tallying->sites->ctx, block) : block->site;
+		struct tally_site *site = find_or_add(tally, number);
+		if (!site || (block->sample != TABLE_NO_SAMPLE && !add_sample(tally, block, number)))
 			return -ENOMEM;
 		site->live_bytes += block->weight_bytes;
 		site->live_blocks += block->weight_blocks;
@@ -62,10 +65,10 @@ static int add_blocks(void *ctx, const struct table_block *block, size_t n)
 }
 
 int tally_take(int fd, const struct table_head *head, int64_t now_boot_ns, uint64_t min_age_ms,
-	struct tally *ret_tally)
+	const struct tally_sites *sites, struct tally *ret_tally)
 {
-	struct tally tally = { .place = calloc(SHADOW_SITES, sizeof(*tally.place)) };
-	struct tallying tallying = { .tally = &tally, .any_old = true, .old_epoch = SHADOW_EPOCH_LAST };
+	struct tally tally = { .place = calloc(TALLY_SITES, sizeof(*tally.place)) };
+	struct tallying tallying = { &tally, sites, .any_old = true, .old_epoch = SHADOW_EPOCH_LAST };
 
 	if (!tally.place)
 		return -ENOMEM;
@@ -89,5 +92,5 @@ void tally_deinit(struct tally *tally)
 
 const struct tally_site *tally_find(const struct tally *tally, uint32_t site)
 {
-	return site < SHADOW_SITES && tally->place[site] ? &tally->site[tally->place[site] - 1] : NULL;
+	return site < TALLY_SITES && tally->place[site] ? &tally->site[tally->place[site] - 1] : NULL;
 }

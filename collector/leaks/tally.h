@@ -19,8 +19,13 @@ struct tally_sample {
 	uint64_t number, live_bytes;
 };
 
+enum {
+	TALLY_MERGED = 4096, /* sites that are not the region's own: see tally_sites */
+	TALLY_SITES = SHADOW_SITES + TALLY_MERGED,
+};
+
 struct tally {
-	uint32_t *place;         /* [SHADOW_SITES]: of a site in `site`, from 1; 0: it has nothing */
+	uint32_t *place;         /* [TALLY_SITES]: of a site in `site`, from 1; 0: it has nothing */
 	struct tally_site *site; /* [n] */
 	size_t n, cap;
 	uint64_t live_bytes, live_blocks, kept_bytes;
@@ -28,12 +33,18 @@ struct tally {
 	size_t n_samples, cap_samples;
 };
 
+/* Which site a block is counted for, < TALLY_SITES: its own, or one that says more. */
+struct tally_sites {
+	uint32_t (*of)(void *ctx, const struct table_block *block);
+	void *ctx;
+};
+
 /*
  * Suspects are the blocks that were at least min_age_ms old at now_boot_ns (CLOCK_BOOTTIME); with 0 all are.
- * 0, or -errno. tally_deinit frees, also what is all zero.
+ * sites NULL: each is of its own. 0, or -errno. tally_deinit frees, also what is all zero.
  */
 int tally_take(int fd, const struct table_head *head, int64_t now_boot_ns, uint64_t min_age_ms,
-	struct tally *ret_tally);
+	const struct tally_sites *sites, struct tally *ret_tally);
 void tally_deinit(struct tally *tally);
 
 /* NULL where the site has nothing. */

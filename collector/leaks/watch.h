@@ -9,6 +9,7 @@
 
 #include "collector/jobs.h"
 #include "collector/leaks/book.h"
+#include "collector/leaks/keep.h"
 #include "collector/leaks/leaks.h"
 #include "collector/leaks/region.h"
 #include "collector/leaks/report.h"
@@ -51,6 +52,8 @@ struct leaks {
 	int epoll;
 	struct jobs *jobs;
 	struct namer namer;
+	struct lists *lists; /* in force */
+	struct keep_teller teller;
 	struct watch *slot[BOARD_LEAKS];
 	struct watch *packing;  /* into history; the others that ended wait */
 	int64_t adopt_until_ns; /* then what a predecessor left on the board and nobody took over goes */
@@ -67,7 +70,7 @@ struct watch *leaks_watch(struct leaks *leaks, uint64_t pid, uint64_t start_tick
 /* As regions_next. */
 struct region *leaks_next(const struct leaks *leaks, const struct region *before);
 
-/* What every report of it needs to know. */
+/* What every report of it needs to know, with a reference to its lists: lists_unref when it is taken. */
 struct report_options watch_report_options(const struct watch *watch);
 
 /* In force for a process. */

@@ -202,3 +202,10 @@ void sampler_deinit(struct sampler *sampler)
 	kmsg_close(&sampler->kmsg);
 	*sampler = (struct sampler) { 0 };
 }
+
+enum board_sweep sampler_sweep(const struct sampler *sampler)
+{
+	if (!sampler->tasks)
+		return BOARD_SWEEP_PORTABLE;
+	return sampler->tasks_way == TASKS_WALK ? BOARD_SWEEP_BPF : BOARD_SWEEP_BPF_ITERATOR;
+}

@@ -88,6 +88,9 @@ int sampler_init(struct sampler *sampler, const struct proc_root *root, struct b
 	const struct board_health *predecessor);
 void sampler_deinit(struct sampler *sampler);
 
+/* How it sweeps. */
+enum board_sweep sampler_sweep(const struct sampler *sampler);
+
 /*
  * From now on sweeps are by a program in the kernel, in the first of the ways from `best` on of which a pass
  * has proved that it tells of this process what /proc does. 0, or -errno with the reason: sweeps stay by

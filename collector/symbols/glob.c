@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/symbols/glob.h"
 
+#include <errno.h>
+
+#include "schema/base/quote.h"
+
+int glob_check_line(struct span line, struct err *err)
+{
+	char text[QUOTE_TEXT];
+
+	line = span_trim(line);
+	for (size_t i = 0; i < line.n; i++)
+		if (((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
+			return err_set(err, EINVAL, "'%s' has a control character", quote(text, line));
+	return 0;
+}
+
 bool glob_matches(struct span pattern, struct span text)
 {
 	size_t p = 0, t = 0, star = SIZE_MAX, behind = 0;

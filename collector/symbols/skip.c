@@ -48,6 +48,21 @@ int skip_next(struct span *rest, struct skip_pattern *ret, struct err *err)
 	return 0;
 }
 
+int skip_line(struct span line, struct buf *out, struct err *err)
+{
+	struct skip_pattern pattern;
+	struct span rest = line;
+	int r = glob_check_line(line, err);
+
+	if (!r)
+		r = skip_next(&rest, &pattern, err);
+	if (r <= 0)
+		return r;
+	line = span_trim(line);
+	buf_put(out, line.p, line.n);
+	return 0;
+}
+
 /* Without the last group in parentheses, and what qualifies a method behind it. */
 static struct span without_arguments(struct span name)
 {

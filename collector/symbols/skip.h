@@ -3,7 +3,7 @@
  * Wrappers: functions that allocate for whoever calls them, so that naming them names everybody. A list of
  * patterns says which frames are passed over when the caller that is shown is chosen. Pure.
  *
- * A line of a list (the setting `leaks_skip`) is a pattern of a function's name, or `module:PATTERN` for all
+ * A line of a list (the note `leaks_skip`) is a pattern of a function's name, or `module:PATTERN` for all
  * functions of modules whose name that is; `*` is any text, `?` any character. `!PATTERN` takes out what came
  * before; `#` begins a comment. A name is tried with and without its arguments, without the type that
  * templates return: `operator new`, `std::vector<*`, `xmalloc`.
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "schema/base/buf.h"
 #include "schema/base/err.h"
 #include "schema/base/kv.h"
 
@@ -36,6 +37,9 @@ extern const struct skip_list skip_builtin;
  * for a line that cannot be meant, behind which it goes on. Patterns point into the text.
  */
 int skip_next(struct span *rest, struct skip_pattern *ret, struct err *err);
+
+/* A line of the note: a note_line_fn. */
+int skip_line(struct span line, struct buf *out, struct err *err);
 
 /* Whether a function of a module is a wrapper. Lists in turn; the last pattern that matches decides. Either
  * may be NULL where it is unknown. */

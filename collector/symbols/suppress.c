@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "collector/symbols/glob.h"
 #include "schema/base/quote.h"
 
 int suppress_next(struct span *rest, struct span *ret_pattern, struct err *err)
@@ -27,6 +28,20 @@ int suppress_next(struct span *rest, struct span *ret_pattern, struct err *err)
 		*ret_pattern = pattern;
 		return 1;
 	}
+	return 0;
+}
+
+int suppress_line(struct span line, struct buf *out, struct err *err)
+{
+	struct span rest = line, pattern;
+	int r = glob_check_line(line, err);
+
+	if (!r)
+		r = suppress_next(&rest, &pattern, err);
+	if (r <= 0)
+		return r;
+	line = span_trim(line);
+	buf_put(out, line.p, line.n);
 	return 0;
 }
 

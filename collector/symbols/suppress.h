@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "schema/base/buf.h"
 #include "schema/base/err.h"
 #include "schema/base/kv.h"
 
@@ -20,6 +21,9 @@
  * and so on) are passed over. The pattern points into the text.
  */
 int suppress_next(struct span *rest, struct span *ret_pattern, struct err *err);
+
+/* A line of the note `leaks_suppress`: a note_line_fn. */
+int suppress_line(struct span line, struct buf *out, struct err *err);
 
 /* Whether a pattern matches the text. */
 bool suppress_matches(struct span pattern, const char *text);

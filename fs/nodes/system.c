@@ -243,6 +243,12 @@ const struct node system_nodes[] = {
 	{ "tags", 0644, NODE_SETTING, NULL,
 		"labels of the node, `key value` a line, `-key` removes; the key a Prometheus label name",
 		.render = note_render, .write = kept_write, .arg = CONTROL_OP_TAGS, .form = FORM_KEYED },
+	{ "leaks_skip", 0644, NODE_SETTING, NULL,
+		"wrappers to look through when the caller of a block is named, beside those that memfs knows: a function or `module:NAME` a line, * and ? are wild, `!` before it for what is none after all; later lines count for more, `-LINE` removes",
+		.render = note_render, .write = kept_write, .arg = CONTROL_OP_LEAKS_SKIP },
+	{ "leaks_suppress", 0644, NODE_SETTING, NULL,
+		"leaks that are known, as in suppression files of LeakSanitizer: `leak:PATTERN` a line, of a function, source file or module; no suspects, no events; `-LINE` removes",
+		.render = note_render, .write = kept_write, .arg = CONTROL_OP_LEAKS_SUPPRESS },
 	{ NULL, 0555, NODE_DIR, NULL, "a process", "PID", .list = &process_list, .children = process_nodes },
 	{ 0 },
 };

@@ -4,6 +4,7 @@
 # leaks/ of a traced process: what it says is what the program has, whoever dies in between.
 load helpers
 load programs
+load cgroup
 
 setup_file() {
 	build_programs leaky
@@ -11,6 +12,7 @@ setup_file() {
 
 teardown() {
 	exec 8>&- 9>&-
+	remove_cgroup
 	teardown_memfs
 }
 
@@ -244,6 +246,23 @@ print(*(row["live_blocks"] for row in json.load(sys.stdin) if row["symbol"] == "
 	retry_until 15 kept 40
 }
 
+@test "what the OOM killer ends has left what it had" {
+	need_kernel 'a memory cgroup and its log' can_have_oom
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	echo "$PID" >"$CGROUP/cgroup.procs"
+	echo "leak 100000 1000" >&8
+	remains() { echo "$MNT/local/ended/$PID"-*; }
+	has_remains() { [[ -e $(remains)/leaks/stat ]]; }
+	retry_until 20 has_remains
+	LEAKS=$(remains)/leaks
+	retry_until 5 grep -qs "^oom" "$(remains)/reason"
+	local bytes
+	bytes=$(awk '$1 == "live_bytes" { print $2 }' "$LEAKS/stat")
+	((bytes > 4 << 20 && bytes < 16 << 20)) || fail "live_bytes $bytes"
+	caller_is leak live_bytes "$(awk -F'\t' '$3 == 1000 { n++ } END { print n * 1000 }' "$LEAKS/records")"
+}
+
 @test "events tell of new suspects, once, and history has their site" {
 	setup_memfs interval_ms=100
 	echo "leaks_event_bytes 100K
@@ -261,6 +280,23 @@ growth_window_s 20" >"$MNT/local/config"
 	retry_until 70 in_history
 }
 
+@test "of two mounts each tells its people" {
+	setup_memfs interval_ms=100
+	local config='leaks_event_bytes 100K
+leaks_min_age 1' first_mnt=$MNT
+	echo "$config" >"$MNT/local/config"
+	begin_leaky MEMFS_TRACE=exact
+	order "leak_more 1 200000"
+	retry_until 20 events_have "\tleak\tpid/$PID\tleaky leak_more has suspects"
+	kill -KILL "$(collector_pid)"
+	setup_memfs_at other interval_ms=100
+	echo "$config" >"$MNT/local/config"
+	retry_until 20 events_have "\tleak\tpid/$PID\tleaky leak_more has suspects"
+	# A collector that died tells nothing twice.
+	run grep -P "\tleak\tpid/$PID\t" "$first_mnt/local/history/events"
+	[[ ${#lines[@]} == 1 ]] || fail "$output"
+}
+
 @test "with stacks, what is not freed is told by who called whom" {
 	setup_memfs
 	begin_leaky MEMFS_TRACE="stacks 1K"
@@ -271,6 +307,100 @@ growth_window_s 20" >"$MNT/local/config"
 	assert_output 0
 	# An estimate, of so few blocks as large as these none at all.
 	caller_is leak live_bytes 2000000
+}
+
+@test "wrappers that people name are looked through" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE="stacks 1K"
+	order "wrapped_a 20 100000"
+	order "wrapped_b 10 100000"
+	retry_until 15 caller_is grab live_bytes 3000000
+	echo 'gr?b' >"$MNT/local/leaks_skip"
+	retry_until 10 caller_is wrapped_a live_bytes 2000000
+	caller_is wrapped_b live_bytes 1000000
+	caller_is grab live_bytes ''
+	# Later lines count for more.
+	echo '!grab' >"$MNT/local/leaks_skip"
+	retry_until 10 caller_is grab live_bytes 3000000
+	printf -- '-!grab\n' >"$MNT/local/leaks_skip"
+	retry_until 10 caller_is wrapped_a live_bytes 2000000
+	# What it had is told by the same names when it is gone.
+	echo exit >&8
+	remains() { cat "$MNT"/local/ended/"$PID"-*/leaks/callers; }
+	has_remains() { remains | grep -q wrapped_b; }
+	retry_until 20 has_remains
+	LEAKS=$(echo "$MNT"/local/ended/"$PID"-*/leaks)
+	caller_is wrapped_a live_bytes 2000000
+	wrapped_records() { awk -F'\t' -v caller="$(awk -F'\t' '$8 == "wrapped_b" { print $7 }' "$LEAKS/callers")" \
+		'$5 == caller' "$LEAKS/records" | wc -l; }
+	[[ $(wrapped_records) == 10 ]]
+}
+
+@test "without stacks a wrapper stands in brackets, also one that people named" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE=exact
+	order "wrapped_a 3 1000"
+	retry_until 10 caller_is grab live_blocks 3
+	echo grab >"$MNT/local/leaks_skip"
+	retry_until 10 caller_is '[grab]' live_blocks 3
+}
+
+@test "leaks that are known are neither suspects nor told" {
+	setup_memfs interval_ms=100
+	echo "leaks_event_bytes 100K
+leaks_min_age 0" >"$MNT/local/config"
+	printf '# ours\nleak:^leak_m*e$\nrace:anything\n\n' >"$MNT/local/leaks_suppress"
+	[[ $(cat "$MNT/local/leaks_suppress") == 'leak:^leak_m*e$' ]]
+	begin_leaky MEMFS_TRACE=exact
+	order "leak_more 2 200000"
+	order "leak 1 200000"
+	retry_until 20 events_have "\tleak\tpid/$PID\tleaky leak has suspects"
+	caller_is leak_more suspect_bytes 0
+	caller_is leak_more live_bytes 400000
+	retry_until 10 stat_is suspect_bytes 200000
+	[[ $(grep -cP "\tleak\tpid/$PID\tleaky leak_more" "$MNT/local/history/events") == 0 ]]
+	# Kept over the death of the collector; without them it is one as any other.
+	kill -KILL "$(collector_pid)"
+	retry_until 10 stat_is suspect_bytes 200000
+	retry_until 10 write_to "$MNT/local/leaks_suppress" '-leak:^leak_m*e$'
+	retry_until 20 events_have "\tleak\tpid/$PID\tleaky leak_more has suspects"
+}
+
+write_to() {
+	echo "$2" >"$1"
+}
+
+@test "with stacks a leak is known by any of its callers" {
+	setup_memfs
+	echo "leaks_min_age 0" >"$MNT/local/config"
+	echo "leak:wrapped_a" >"$MNT/local/leaks_suppress"
+	begin_leaky MEMFS_TRACE="stacks 1K"
+	order "wrapped_a 20 100000"
+	order "wrapped_b 10 100000"
+	suspects() { [[ $(awk -F'\t' '$8 == "grab" { print $1, $3 }' "$LEAKS/callers" | sort | paste -sd,) == "$1" ]]; }
+	retry_until 15 suspects "0 2000000,1000000 1000000"
+}
+
+@test "patterns that make no sense are refused with their line" {
+	setup_memfs
+	local file=$MNT/local/leaks_skip text
+	printf '# ours\nshop_*\nmodule:libshop.so.2\noperator new(unsigned long)\n' >"$file"
+	[[ $(cat "$file") == $'shop_*\nmodule:libshop.so.2\noperator new(unsigned long)' ]]
+	for text in '*' '!' 'module:' $'a\001b' '-absent'; do
+		run write_to "$file" "$text"
+		assert_failure 1
+	done
+	printf 'good\n**\n' >"$BATS_TEST_TMPDIR/list"
+	run sh -c 'cat "$0" >"$1"' "$BATS_TEST_TMPDIR/list" "$file"
+	assert_failure
+	grep -q "line 2: '\*\*' would skip everything" "$MNT/why"
+	[[ $(cat "$file") == $'shop_*\nmodule:libshop.so.2\noperator new(unsigned long)' ]]
+	for text in leak leak: :x; do
+		run write_to "$MNT/local/leaks_suppress" "$text"
+		assert_failure 1
+	done
+	run setpriv --reuid=4001 --regid=4001 --clear-groups sh -c "echo x >'$file'"
+	assert_failure
 }
 
 @test "a region that its process scribbles over harms nobody" {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes to `alerts` and `tags`: whole or not at all, always with a printable reason, and what reads back
- * sets the same. */
+/* Writes to `alerts`, `tags` and lists of patterns: whole or not at all, always with a printable reason, and
+ * what reads back sets the same. */
 #include "collector/alerts/alert_rule.h"
+#include "collector/symbols/skip.h"
+#include "collector/symbols/suppress.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -15,20 +17,20 @@ static void check_refusal(int r, const struct err *err)
 		CHECK(*at >= ' ' && *at <= '~');
 }
 
-static void try(note_line_fn *check, const char *before, const uint8_t *data, size_t size)
+static void try(const struct note_kind *kind, const char *before, const uint8_t *data, size_t size)
 {
 	struct note_text *note = calloc(2, sizeof(*note)), *again = note + 1;
 	struct err err = { 0 };
 
 	CHECK(note);
-	CHECK(!note_apply(note, check, before, strlen(before), &err));
-	int r = note_apply(note, check, (const char *)data, size, &err);
+	CHECK(!note_apply(note, kind, before, strlen(before), &err));
+	int r = note_apply(note, kind, (const char *)data, size, &err);
 	if (r) {
 		check_refusal(r, &err);
 		CHECK(note->len == strlen(before) && !memcmp(note->text, before, note->len));
 	} else if (note->len) {
 		CHECK(!err.code && note->len <= NOTE_MAX);
-		CHECK(!note_apply(again, check, note->text, note->len, &err));
+		CHECK(!note_apply(again, kind, note->text, note->len, &err));
 		CHECK(again->len == note->len && !memcmp(again->text, note->text, note->len));
 	}
 	free(note);
@@ -36,7 +38,13 @@ static void try(note_line_fn *check, const char *before, const uint8_t *data, si
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	try(alert_rule_line, "a node used > 1 for 2\n", data, size);
-	try(note_tag, "a b\n", data, size);
+	static const struct note_kind alerts = { alert_rule_line, true }, tags = { note_tag, true };
+
+	static const struct note_kind skips = { skip_line }, known = { suppress_line };
+
+	try(&skips, "!a\nmodule:b\n", data, size);
+	try(&known, "leak:a\n", data, size);
+	try(&alerts, "a node used > 1 for 2\n", data, size);
+	try(&tags, "a b\n", data, size);
 	return 0;
 }

@@ -68,7 +68,7 @@ static void read_records(int fd, const struct table_head *head)
 	char *piece = malloc(1 << 16);
 	uint64_t bytes = 0;
 
-	CHECK(piece && !records_take(fd, head, clock_boottime_ns(), 1, &records));
+	CHECK(piece && !records_take(fd, head, clock_boottime_ns(), 1, NULL, &records));
 	CHECK(!record_text_new(fd, head, 1, &records, &text));
 	uint64_t len = record_text_len(text);
 	for (size_t n; (n = record_text_read(text, piece, 1 << 16));)
@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	book_init(&book);
 	keep_read_min_age_s(fd);
-	keep_read_book(fd, &book);
+	keep_read_book(fd, &(struct keep_teller) { 0, 0 }, &book);
 	if (!table_read_head(fd, &head, &fault)) {
 		CHECK(head.leaves <= SHADOW_LEAVES && head.mode < N_SHADOW_MODES);
 		CHECK(!table_each_block(fd, &head, check_blocks, &blocks));

@@ -2,6 +2,7 @@
 /*
  * Allocates and frees as it is told, a line an order, and says a line when it is done:
  *   leak N SIZE, leak_more N SIZE    N blocks more, by a function of that name
+ *   wrapped_a N SIZE, wrapped_b      the same, by functions that ask a third one, grab, for the blocks
  *   free N                           the first N of the blocks that `leak` made and that live
  *   scribble SEED                    over the shadow region that it has mapped
  *   exit                             ends
@@ -31,6 +32,27 @@ __attribute__((noinline)) static void leak_more(size_t n, size_t size)
 		lost = malloc(size);
 		memset(lost, 1, size);
 	}
+}
+
+__attribute__((noinline)) static void *grab(size_t size)
+{
+	void *made = malloc(size);
+	memset(made, 1, size);
+	return made;
+}
+
+static void *volatile grabbed;
+
+__attribute__((noinline)) static void wrapped_a(size_t n, size_t size)
+{
+	for (; n; n--)
+		grabbed = grab(size);
+}
+
+__attribute__((noinline)) static void wrapped_b(size_t n, size_t size)
+{
+	for (; n; n--)
+		grabbed = grab(size);
 }
 
 /* Whatever a hostile process may write, where the collector reads. */
@@ -71,6 +93,10 @@ int main(void)
 			leak(n, size);
 		else if (!strcmp(word, "leak_more"))
 			leak_more(n, size);
+		else if (!strcmp(word, "wrapped_a"))
+			wrapped_a(n, size);
+		else if (!strcmp(word, "wrapped_b"))
+			wrapped_b(n, size);
 		else if (!strcmp(word, "scribble"))
 			scribble((unsigned)n);
 		else if (!strcmp(word, "exit"))

@@ -15,11 +15,12 @@
 
 enum { WINDOW_S = 600, STEP_S = WINDOW_S / GROWTH_SAMPLES, LEAST = 1 << 20 };
 static const int64_t second_ns = 1000000000;
+static const struct keep_teller teller = { 1, 2 }, other = { 1, 3 };
 
 /* A tally of one site. */
 static struct tally tally_of(uint32_t site, uint64_t live_bytes, uint64_t suspect_bytes)
 {
-	struct tally tally = { .place = calloc(SHADOW_SITES, sizeof(*tally.place)),
+	struct tally tally = { .place = calloc(TALLY_SITES, sizeof(*tally.place)),
 		.site = calloc(1, sizeof(*tally.site)),
 		.n = 1,
 		.cap = 1,
@@ -102,18 +103,24 @@ static void a_successor_tells_nothing_twice(void **state)
 	shadow_world_make(&world, 4, SHADOW_EXACT, 1000);
 	assert_true(keep_read_min_age_s(world.fd) == KEEP_NO_AGE);
 	book_init(&book);
-	keep_read_book(world.fd, &book);
+	keep_read_book(world.fd, &teller, &book);
 	for (int i = 1; i < 40; i++)
 		take(&book, (uint64_t)i * 200000, LEAST, i * STEP_S * second_ns, telling);
 	assert_int_equal(keep_write_min_age_s(world.fd, 7), 0);
-	assert_int_equal(keep_write_book(world.fd, &book), 0);
+	assert_int_equal(keep_write_book(world.fd, &teller, &book), 0);
 	assert_int_equal(keep_read_min_age_s(world.fd), 7);
 
 	book_init(&next);
-	keep_read_book(world.fd, &next);
+	keep_read_book(world.fd, &teller, &next);
 	for (int i = 40; i < 60; i++)
 		assert_int_equal(
 			take(&next, (uint64_t)i * 200000, LEAST, i * STEP_S * second_ns, telling), 0);
+	book_deinit(&next);
+
+	/* People of another memfs were told nothing yet. */
+	book_init(&next);
+	keep_read_book(world.fd, &other, &next);
+	assert_int_equal(g_hash_table_size(next.sites), 0);
 	book_deinit(&next);
 
 	/* Whatever somebody else wrote there. */
@@ -121,7 +128,7 @@ static void a_successor_tells_nothing_twice(void **state)
 	for (unsigned at = 0; at < 64; at += 8)
 		shadow_poke(&world, &n, sizeof(n), SHADOW_KEEP_AT + at);
 	book_init(&next);
-	keep_read_book(world.fd, &next);
+	keep_read_book(world.fd, &teller, &next);
 	assert_int_equal(g_hash_table_size(next.sites), 0);
 	assert_true(keep_read_min_age_s(world.fd) == KEEP_NO_AGE);
 	book_deinit(&next);

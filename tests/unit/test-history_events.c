@@ -241,7 +241,8 @@ static void notes_are_kept(void **state)
 
 	assert_int_equal(recorder_load_note(recorder, NOTE_TAGS, &got), 0);
 	assert_int_equal(got.len, 0);
-	assert_int_equal(note_apply(&note, note_tag, "rack a\\000b\n", 12, NULL), 0);
+	assert_int_equal(
+		note_apply(&note, &(struct note_kind) { note_tag, true }, "rack a\\000b\n", 12, NULL), 0);
 	assert_int_equal(recorder_save_note(recorder, NOTE_TAGS, &note, NULL), 0);
 	recorder_stop(recorder);
 	recorder = start(&fixture->scratch, &fixture->told);

@@ -36,7 +36,7 @@ static struct tally tally_of(const struct shadow_world *world, uint64_t min_age_
 	struct table_head head = head_of(world);
 	struct tally tally;
 
-	assert_int_equal(tally_take(world->fd, &head, shadow_boot_ns(), min_age_ms, &tally), 0);
+	assert_int_equal(tally_take(world->fd, &head, shadow_boot_ns(), min_age_ms, NULL, &tally), 0);
 	return tally;
 }
 
@@ -45,7 +45,7 @@ static struct records records_of(const struct shadow_world *world, uint64_t min_
 	struct table_head head = head_of(world);
 	struct records records;
 
-	assert_int_equal(records_take(world->fd, &head, shadow_boot_ns(), min_age_ms, &records), 0);
+	assert_int_equal(records_take(world->fd, &head, shadow_boot_ns(), min_age_ms, NULL, &records), 0);
 	return records;
 }
 
