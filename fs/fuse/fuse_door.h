@@ -4,7 +4,7 @@
  * Private to fs/fuse/, which alone calls libfuse; others use fs/fuse/fuse.h.
  *
  * fuse_session.c  a connection taken over from the supervisor
- * fuse_threads.c  who receives requests, and who may take long
+ * fuse_threads.c  who receives requests, and who may take long; linger.h: who waits for the next one awake
  * fuse_ops.c      names, attributes, listings, what is refused
  * fuse_files.c    content: read, write, open
  * fuse_stream.c   readers that block for news
@@ -21,6 +21,7 @@
 
 #include "fs/fuse/fuse.h"
 #include "fs/node.h"
+#include "fs/fuse/linger.h"
 #include "fs/fuse/opens.h"
 #include "fs/fuse/parking.h"
 #include "fs/fuse/snapshot.h"
@@ -46,6 +47,7 @@ struct door {
 	struct doors *doors;
 	_Atomic int64_t busy_since_ns; /* CLOCK_MONOTONIC; 0 while waiting for requests */
 	pthread_mutex_t turn;          /* of the thread that receives; before `lock` */
+	struct linger linger;          /* of whose turn it is */
 	sem_t ended;                   /* a thread found the connection gone */
 
 	pthread_mutex_t lock; /* of what follows */

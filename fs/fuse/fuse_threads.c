@@ -161,6 +161,7 @@ static void process_short(struct door *door, const struct fuse_buf *buf)
 	atomic_store_explicit(&door->busy_since_ns, clock_monotonic_ns(), memory_order_relaxed);
 	fuse_session_process_buf(door->session, buf);
 	atomic_store_explicit(&door->busy_since_ns, 0, memory_order_relaxed);
+	linger_answered(&door->linger);
 }
 
 static void take_turn(struct door *door)
@@ -194,11 +195,13 @@ static void *serve_requests(void *ctx)
 	pthread_setspecific(door->doors->request_key, &request);
 	take_turn(door);
 	while (!fuse_session_exited(door->session)) {
+		linger_for(&door->linger, fuse_session_fd(door->session));
 		int r = fuse_session_receive_buf(door->session, &buf);
 		if (r == -EINTR || r == -EAGAIN)
 			continue;
 		if (r <= 0)
 			break;
+		linger_received(&door->linger);
 		look_at(&buf, &request);
 		enum duration duration = duration_of(door, &buf);
 		if (duration == SHORT) {
@@ -227,6 +230,7 @@ void door_init_threads(struct door *door)
 	pthread_mutex_init(&door->turn, NULL);
 	pthread_mutex_init(&door->lock, NULL);
 	sem_init(&door->ended, 0, 0);
+	linger_init(&door->linger);
 	door->max_threads = DOOR_THREADS_MAX;
 	if (!getrlimit(RLIMIT_NOFILE, &limit) &&
 		limit.rlim_cur < FDS_RESERVED + DOOR_THREADS_MAX * FDS_A_THREAD)
