@@ -30,6 +30,7 @@ extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym;
 extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym;
 extern struct task_struct *bpf_task_acquire(struct task_struct *task) __ksym;
 extern void bpf_task_release(struct task_struct *task) __ksym;
+extern void *bpf_rdonly_cast(const void *object, unsigned int btf_type) __ksym;
 extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
 extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
@@ -154,7 +155,8 @@ static bool differ(const struct entry *was, const struct entry *now)
 	       was->counter_pages[3] != now->counter_pages[3];
 }
 
-static void visit(struct task_walk *walk, struct task_struct *task, __u32 tgid)
+/* `own` is the same task, which the kernel knows to be one. */
+static void visit(struct task_walk *walk, struct task_struct *task, struct task_struct *own, __u32 tgid)
 {
 	struct entry now = { .tgid = tgid, .threads = 1, .runtime_ns = task->se.sum_exec_runtime };
 	struct entry *was = find_entry(walk, tgid);
@@ -164,7 +166,7 @@ static void visit(struct task_walk *walk, struct task_struct *task, __u32 tgid)
 	if (!was || was->threads != 1 || was->runtime_ns != now.runtime_ns) {
 		now.threads = (__u32)task->signal->nr_threads;
 		if (now.threads > 1)
-			sum_others(&others, task);
+			sum_others(&others, own);
 		now.runtime_ns += others.runtime_ns;
 	}
 	now.parent = (__u64)task->real_parent;
@@ -215,7 +217,7 @@ int walk_tasks(void *ctx __attribute__((unused)))
 	__u32 zero = 0;
 	struct task_walk *walk = bpf_map_lookup_elem(&walks, &zero);
 	struct bpf_iter_task it;
-	struct task_struct *task;
+	struct task_struct *own;
 
 	if (!walk)
 		return 1;
@@ -223,7 +225,12 @@ int walk_tasks(void *ctx __attribute__((unused)))
 	walk->at = walk->n_kept = walk->len = walk->more = walk->full = 0;
 	bpf_rcu_read_lock();
 	bpf_iter_task_new(&it, NULL, ALL_PROCESSES);
-	while ((task = bpf_iter_task_next(&it))) {
+	while ((own = bpf_iter_task_next(&it))) {
+		/* Of each pointer that is read of an object it knows, the verifier looks through all names of
+		 * types for what may be done with it, and that took a second. Here nothing is done with them
+		 * but to read on. */
+		struct task_struct *task =
+			bpf_rdonly_cast(own, (unsigned int)bpf_core_type_id_kernel(struct task_struct));
 		__u32 tgid = id_of(task);
 		if (!tgid)
 			continue;
@@ -231,7 +238,7 @@ int walk_tasks(void *ctx __attribute__((unused)))
 			walk->full = 1;
 			break;
 		}
-		visit(walk, task, tgid);
+		visit(walk, task, own, tgid);
 	}
 	bpf_iter_task_destroy(&it);
 	bpf_rcu_read_unlock();
