@@ -38,7 +38,7 @@ exported void *malloc(size_t size)
 		return shim.real.malloc(size);
 	if (likely(control == shim.fast_control))
 		return malloc_exact(size);
-	if (likely(sample_passes(size, control)))
+	if (likely(control_is_sampling(control) && sample_passes(size, control)))
 		return shim.real.malloc(size);
 	return malloc_rarely(size, CALLER, control);
 }

@@ -11,8 +11,6 @@ enum {
 	STEAL_PROBES = 256, /* samples that are looked at when none is free */
 };
 
-__thread struct countdown sample_countdown;
-
 /* Numbers of samples: 0 is free, 1 being written. */
 enum { NUMBER_BUSY = 1, NUMBER_FIRST = 2 };
 
@@ -80,20 +78,20 @@ struct sampler *sample_thread(uintptr_t thread)
 	return first;
 }
 
-static void draw_countdown(struct sampler *sampler, uint64_t control)
-{
-	sample_countdown.control = control;
-	sample_countdown.left_bytes = sample_draw(&sampler->random, shadow_control_rate(control));
-}
-
+/* Threads that share a sampler lose a count now and then, and are sampled a little less for it. */
 bool sample_is_due(size_t size, uint64_t control)
 {
-	if (sample_countdown.control != control)
-		draw_countdown(sample_thread(sample_self()), control);
+	uintptr_t thread = sample_self();
+	struct sampler *sampler = sample_thread(thread);
+
+	if (sampler->key != sample_key(thread, control)) {
+		sampler->key = sample_key(thread, control);
+		sampler->left_bytes = sample_draw(&sampler->random, shadow_control_rate(control));
+	}
 	/* Below 0: sample_passes has counted this block. */
-	if (sample_countdown.left_bytes >= 0)
-		sample_countdown.left_bytes -= (int64_t)size;
-	return sample_countdown.left_bytes < 0;
+	if (sampler->left_bytes >= 0)
+		sampler->left_bytes -= (int64_t)size;
+	return sampler->left_bytes < 0;
 }
 
 /* Free ones are a stack, whose head carries a count of changes so that an old head is not taken for the same.
@@ -180,7 +178,7 @@ void sample_record(void *block, size_t size, uintptr_t caller, uint64_t control)
 	struct shadow_sample *sample;
 	uint32_t index;
 
-	draw_countdown(sampler, control);
+	sampler->left_bytes = sample_draw(&sampler->random, shadow_control_rate(control));
 	if (!block || (!slot && !(slot = record_cover(addr, size))))
 		return;
 	if (!sample_take(&index)) {

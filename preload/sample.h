@@ -2,22 +2,12 @@
 /*
  * Sampling by bytes: each thread counts down an exponentially distributed number of bytes, and the block that
  * takes it below zero is on record. So the chance of a block is 1 - exp(-size / rate) whatever was allocated
- * before, and sums weighed by its inverse have no bias. What is seldom needed of a thread is found by its
- * thread pointer in a table.
+ * before, and sums weighed by its inverse have no bias. A thread is found by its thread pointer in a table:
+ * the shim has no thread-local storage, for the loader may allocate it when it is first touched, in malloc.
  */
 #pragma once
 
 #include "preload/shim.h"
-
-/*
- * The countdown of a thread. Thread-local storage that the loader has laid out before the program runs: none
- * is allocated when it is first touched, which would be in malloc.
- */
-struct countdown {
-	uint64_t control;   /* the word that it was drawn for; 0: none yet */
-	int64_t left_bytes; /* below 0: the block that took it there is a sample */
-};
-extern __thread struct countdown sample_countdown hidden __attribute__((tls_model("initial-exec")));
 
 /*
  * Counts the bytes of a block and says whether it is a sample. Also where sample_passes was asked before, and
@@ -53,15 +43,21 @@ static inline struct sampler *sample_first(uintptr_t thread)
 
 _Static_assert(sizeof(struct sampler) == 1 << 6, "an entry is 64 bytes");
 
-/* The fast half of sample_is_due: true, and no sample, for nearly all. False of a word that is none of
- * sampling.
- */
+static inline uint64_t sample_key(uintptr_t thread, uint64_t control)
+{
+	return thread ^ control;
+}
+
+/* The fast half of sample_is_due: true, and no sample, for nearly all. */
 static inline bool sample_passes(size_t size, uint64_t control)
 {
-	if (unlikely(sample_countdown.control != control))
+	uintptr_t thread = sample_self();
+	struct sampler *sampler = sample_first(thread);
+
+	if (unlikely(sampler->key != sample_key(thread, control)))
 		return false;
-	sample_countdown.left_bytes -= (int64_t)size;
-	return likely(sample_countdown.left_bytes >= 0);
+	sampler->left_bytes -= (int64_t)size;
+	return likely(sampler->left_bytes >= 0);
 }
 
 static inline _Atomic uint32_t *sample_filter(uintptr_t addr)

@@ -43,9 +43,11 @@ enum shim_stage {
 	STAGE_STARTED,
 };
 
-/* What is drawn of a thread's samples, and where its stack is. Private to the thread but for threads that
- * share one where the table is full. */
+/* A thread's way to its next sample. Private to the thread but for threads that share one where the table is
+ * full. */
 struct sampler {
+	uint64_t key; /* sample_key() of the thread and of the control word that left_bytes was drawn for */
+	int64_t left_bytes;       /* below 0: the block that took it there is a sample */
 	_Atomic uintptr_t thread; /* its thread pointer; 0: free */
 	uint64_t random;
 	uintptr_t stack_low, stack_high; /* of the thread; 0: not known */
@@ -99,8 +101,8 @@ struct shim {
  * is found on record and none is put there: the region is the parent's.
  */
 struct shim_wiped {
-	_Atomic uint32_t sample_filter[SAMPLE_FILTER]; /* how many are on record there */
 	struct sampler sampler[SAMPLERS];
+	_Atomic uint32_t sample_filter[SAMPLE_FILTER]; /* how many are on record there */
 	_Atomic uint32_t alive; /* 1 where there is a region, and it is this process's */
 } __attribute__((aligned(4096)));
 
