@@ -90,6 +90,16 @@ static int set_line(struct note_text *note, const struct note_kind *kind, struct
 	return 1;
 }
 
+/* What would not be kept need not be removed: the lines of a file may be given back as they are. */
+static bool is_nothing(const struct note_kind *kind, struct span line)
+{
+	char array[NOTE_LINE_MAX];
+	struct buf kept = BUF_FIXED(array);
+	struct err why = { 0 };
+
+	return !kind->check(line, &kept, &why) && !kept.len && !buf_error(&kept);
+}
+
 /* 1 where the line did something, 0 where it is blank, or -errno. */
 static int apply_line(struct note_text *note, const struct note_kind *kind, struct span line, struct err *err)
 {
@@ -99,7 +109,10 @@ static int apply_line(struct note_text *note, const struct note_kind *kind, stru
 		return 0;
 	if (entry.p[0] != '-')
 		return set_line(note, kind, line, err);
-	int r = remove_line(note, kind, (struct span) { entry.p + 1, entry.n - 1 }, err);
+	entry = (struct span) { entry.p + 1, entry.n - 1 };
+	if (!kind->named && is_nothing(kind, entry))
+		return 0;
+	int r = remove_line(note, kind, entry, err);
 	return r ? r : 1;
 }
 

@@ -101,7 +101,9 @@ static int parse_metric(struct alert_rule *rule, struct span word, struct err *e
 	if (rule->rate < 0)
 		return err_set(err, EINVAL, "%s has no \"%s\" in its stat or rate%s",
 			rule->subject == ALERT_NODE ? "a node" : "a process", quote(quoted, word),
-			rule->subject >= ALERT_BY_NAME ? "; a blank in a name is \\040" : "");
+			rule->subject >= ALERT_BY_NAME
+				? "; a blank in a name is an escape, as events.md has it"
+				: "");
 	rule->metric = (int32_t)metric_rate_metric(list, (unsigned)rule->rate);
 	rule->window = window;
 	return 0;

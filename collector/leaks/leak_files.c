@@ -7,6 +7,7 @@
 
 #include "collector/leaks/records.h"
 #include "collector/leaks/region_absence.h"
+#include "collector/leaks/stack_sites.h"
 #include "collector/leaks/watch.h"
 #include "collector/inquiry/rights.h"
 #include "schema/base/cleanup.h"
@@ -65,10 +66,11 @@ static int stream(struct leak_inquiry *it, struct record_text *text, uint64_t to
 	return 0;
 }
 
-static int put_rows(struct leak_inquiry *it, const struct table_head *head, const struct records *records)
+static int put_rows(struct leak_inquiry *it, const struct table_head *head, const struct records *records,
+	const uint64_t *merged_caller)
 {
 	struct record_text *text;
-	int r = record_text_new(it->watch->region->fd, head, it->inquiry.pid, records, &text);
+	int r = record_text_new(it->watch->region->fd, head, it->inquiry.pid, records, merged_caller, &text);
 
 	if (r)
 		return r;
@@ -86,19 +88,42 @@ static int put_rows(struct leak_inquiry *it, const struct table_head *head, cons
 	return r;
 }
 
+/* By the sites that `callers` has. */
+static int take_stacked(struct leak_inquiry *it, const struct table_head *head, struct records *ret_records,
+	uint64_t ret_caller[static TALLY_MERGED])
+{
+	struct book *book = &it->watch->book;
+	struct stack_sites stack_sites = { book, it->options.lists };
+	const struct tally_sites sites = { stack_sites_of, &stack_sites };
+
+	pthread_mutex_lock(&book->lock);
+	int r = records_take(it->watch->region->fd, head, clock_boottime_ns(), it->options.min_age_ms, &sites,
+		ret_records);
+	stack_sites_callers(book, ret_caller);
+	pthread_mutex_unlock(&book->lock);
+	return r;
+}
+
 static int put_records(struct leak_inquiry *it)
 {
+	CLEANUP_FREE uint64_t *merged_caller = NULL;
 	struct table_head head;
 	struct records records;
 	const char *fault;
 	int r = table_read_head(it->watch->region->fd, &head, &fault);
 
-	if (!r)
-		r = records_take(it->watch->region->fd, &head, clock_boottime_ns(), it->options.min_age_ms,
-			NULL, &records);
 	if (r)
 		return r;
-	r = put_rows(it, &head, &records);
+	if (head.mode == SHADOW_STACK) {
+		merged_caller = calloc(TALLY_MERGED, sizeof(*merged_caller));
+		r = merged_caller ? take_stacked(it, &head, &records, merged_caller) : -ENOMEM;
+	} else {
+		r = records_take(it->watch->region->fd, &head, clock_boottime_ns(), it->options.min_age_ms,
+			NULL, &records);
+	}
+	if (r)
+		return r;
+	r = put_rows(it, &head, &records, merged_caller);
 	records_deinit(&records);
 	return r;
 }

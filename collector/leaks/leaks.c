@@ -127,6 +127,7 @@ struct report_options watch_report_options(const struct watch *watch)
 		.min_age_ms = watch_min_age_s(watch) * 1000,
 		.namer = &watch->leaks->namer,
 		.lists = lists_ref(watch->leaks->lists),
+		.drives = region->ours,
 		.process = { region->process.pid, region->process.start_ticks, region->end == REGION_LIVES },
 	};
 }

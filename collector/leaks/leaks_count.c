@@ -14,7 +14,6 @@ struct count {
 	struct watch *watch;
 	struct report_options options;
 	struct report report;
-	bool keeps;      /* what it tells is kept in the region */
 	int64_t run_ns;  /* processor time of the process before it was counted */
 	int64_t cost_ns; /* of the count, of a processor */
 	int outcome;
@@ -28,7 +27,7 @@ static void work(struct job *job)
 
 	count->outcome = report_take(watch->region->fd, &watch->book, &count->options, &count->report);
 	/* Who drives the region keeps what it told in it; successors of the others begin anew. */
-	if (!count->outcome && count->keeps &&
+	if (!count->outcome && count->options.drives &&
 		(count->report.n_telling || growth_due_ns != watch->book.growth_due_ns)) {
 		pthread_mutex_lock(&watch->book.lock);
 		/* A region that is full, or a file system of it: the successor begins anew. */
@@ -177,7 +176,6 @@ bool watch_count(struct watch *watch)
 	count->options.take = true;
 	count->options.least_bytes = setting[SETTING_LEAKS_EVENT_BYTES];
 	count->options.window_s = setting[SETTING_GROWTH_WINDOW_S];
-	count->keeps = watch->region->ours;
 	watch->counting = true;
 	watch->wanted = false;
 	watch->counted_ns = clock_boottime_ns();

@@ -111,13 +111,14 @@ struct record_text {
 	const struct table_head *head;
 	const struct records *records;
 	struct table_places places;
+	const uint64_t *merged_caller;
 	struct leak_record_text row;
 	size_t at; /* rows; the head of the table is before them */
 	bool begun;
 };
 
 int record_text_new(int fd, const struct table_head *head, uint32_t pid, const struct records *records,
-	struct record_text **ret_text)
+	const uint64_t *merged_caller, struct record_text **ret_text)
 {
 	CLEANUP_FREE struct record_text *text = calloc(1, sizeof(*text));
 
@@ -125,6 +126,7 @@ int record_text_new(int fd, const struct table_head *head, uint32_t pid, const s
 		return -ENOMEM;
 	text->head = head;
 	text->records = records;
+	text->merged_caller = merged_caller;
 	leak_record_text_init(&text->row, pid);
 	int r = table_read_places(fd, &text->places);
 	if (!r)
@@ -152,6 +154,13 @@ static int64_t time_ms(const struct record_text *text, const struct record *reco
 	return table_epoch_ns(text->head, record->epoch) / 1000000;
 }
 
+static uint64_t caller_of(const struct record_text *text, const struct record *record)
+{
+	if (record->site < SHADOW_SITES)
+		return table_site_caller(&text->places, record->site);
+	return text->merged_caller ? text->merged_caller[record->site - SHADOW_SITES] : 0;
+}
+
 uint64_t record_text_len(struct record_text *text)
 {
 	uint64_t len = sizeof(LEAK_RECORDS_HEAD) - 1;
@@ -159,7 +168,7 @@ uint64_t record_text_len(struct record_text *text)
 	for (size_t i = 0; i < text->records->n; i++) {
 		const struct record *record = record_at(text, i);
 		len += leak_record_len(&text->row, time_ms(text, record), record->size, record->addr,
-			table_site_caller(&text->places, record->site));
+			caller_of(text, record));
 	}
 	return len;
 }
@@ -176,7 +185,7 @@ size_t record_text_read(struct record_text *text, char *to, size_t room)
 	for (; text->at < text->records->n && room - (size_t)(at - to) >= LEAK_RECORD_MAX; text->at++) {
 		const struct record *record = record_at(text, text->at);
 		at = leak_record_write(&text->row, at, time_ms(text, record), record->size, record->addr,
-			table_site_caller(&text->places, record->site));
+			caller_of(text, record));
 	}
 	return (size_t)(at - to);
 }

@@ -26,11 +26,12 @@ void records_deinit(struct records *records);
 
 /*
  * Their text, piece by piece: the table `records` of a process, a whole number of rows a piece. The records
- * stay the caller's. 0 or -errno. record_text_free takes NULL.
+ * stay the caller's, and so does what stack_sites_callers gave, where sites may be such (else NULL). 0 or
+ * -errno. record_text_free takes NULL.
  */
 struct record_text;
 int record_text_new(int fd, const struct table_head *head, uint32_t pid, const struct records *records,
-	struct record_text **ret_text);
+	const uint64_t *merged_caller, struct record_text **ret_text);
 void record_text_free(struct record_text *text);
 
 /* How many bytes it has altogether. */

@@ -187,7 +187,8 @@ static int take_tally(int fd, struct report *report, struct book *book, const st
 
 	if (stacks) {
 		pthread_mutex_lock(&book->lock);
-		stacks_drain(fd, book->stacks, options->namer, &options->process, &book->modules);
+		stacks_drain(
+			fd, book->stacks, options->namer, &options->process, options->drives, &book->modules);
 	}
 	int r = tally_take(fd, &report->head, report->now_boot_ns, options->min_age_ms,
 		stacks ? &sites : NULL, &report->tally);

@@ -18,6 +18,7 @@ struct report_options {
 	const struct namer *namer; /* NULL: nobody is asked for functions */
 	struct lists *lists;       /* with a namer */
 	struct namer_process process;
+	bool drives; /* this collector: the ring of stacks is its to empty */
 };
 
 struct report {

@@ -120,3 +120,17 @@ uint32_t stack_sites_of(void *stack_sites, const struct table_block *block)
 	}
 	return note->site ? note->site : block->site;
 }
+
+void stack_sites_callers(struct book *book, uint64_t ret_caller[static TALLY_MERGED])
+{
+	GHashTableIter iter;
+	void *value;
+
+	memset(ret_caller, 0, TALLY_MERGED * sizeof(*ret_caller));
+	g_hash_table_iter_init(&iter, book->sites);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct book_site *site = value;
+		if (site->site >= SHADOW_SITES && site->site < TALLY_SITES)
+			ret_caller[site->site - SHADOW_SITES] = site->name.caller;
+	}
+}

@@ -17,3 +17,6 @@ struct stack_sites {
 	const struct lists *lists;
 };
 uint32_t stack_sites_of(void *stack_sites, const struct table_block *block);
+
+/* The return address of each of these sites, from SHADOW_SITES on; 0: there is none. The lock is held. */
+void stack_sites_callers(struct book *book, uint64_t ret_caller[static TALLY_MERGED]);

@@ -58,7 +58,7 @@ void stacks_tidy(GHashTable *stacks, const struct tally *tally)
 }
 
 /* Takes one out of the ring; false where there is none at the place, or it changed meanwhile. */
-static bool take_copy(int fd, unsigned place, struct shadow_stack *ret)
+static bool take_copy(int fd, GHashTable *stacks, unsigned place, bool drives, struct shadow_stack *ret)
 {
 	const off_t at = (off_t)(SHADOW_STACKS_AT + place * sizeof(*ret));
 	uint64_t number, nothing = 0;
@@ -67,6 +67,8 @@ static bool take_copy(int fd, unsigned place, struct shadow_stack *ret)
 		pread(fd, ret, sizeof(*ret), at) != sizeof(*ret) || ret->number != number)
 		return false;
 	bool fits = ret->sample < SHADOW_SAMPLES && ret->len <= sizeof(ret->bytes);
+	if (!drives)
+		return fits && !stacks_find(stacks, ret->sample, ret->number);
 	/* It is the shim's again. */
 	return pwrite(fd, &nothing, sizeof(nothing), at) == sizeof(nothing) && fits;
 }
@@ -151,7 +153,7 @@ static void unwind(GHashTable *stacks, const struct namer *namer, const struct m
 }
 
 void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const struct namer_process *process,
-	struct module_table *table)
+	bool drives, struct module_table *table)
 {
 	CLEANUP_FREE struct shadow_stack *copy = NULL;
 	size_t n = 0;
@@ -160,7 +162,7 @@ void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const s
 		return;
 	copy = malloc(AT_ONCE * sizeof(*copy));
 	for (unsigned place = 0; copy && place < SHADOW_STACKS; place++) {
-		n += take_copy(fd, place, &copy[n]);
+		n += take_copy(fd, stacks, place, drives, &copy[n]);
 		if (n && (n == AT_ONCE || place == SHADOW_STACKS - 1)) {
 			namer_read_modules(namer, process, table, copy[0].registers[NAMER_PC]);
 			unwind(stacks, namer, table, copy, n);

@@ -30,9 +30,13 @@ struct stack_note {
 /* index of a sample: struct stack_note */
 GHashTable *stacks_new(void);
 
-/* Takes what the ring has. What cannot be unwound is dropped: its block is shown by its caller alone. */
+/*
+ * Takes what the ring has, and empties it where this is the collector that drives the region; others look at
+ * it, and have of the stacks what was there when they looked. What cannot be unwound is dropped: its block is
+ * shown by its caller alone.
+ */
 void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const struct namer_process *process,
-	struct module_table *table);
+	bool drives, struct module_table *table);
 
 /* Drops those of blocks that are not live any more, once they are many. */
 void stacks_tidy(GHashTable *stacks, const struct tally *tally);

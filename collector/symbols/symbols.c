@@ -11,6 +11,7 @@
 #include "collector/symbols/stack_walk.h"
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
+#include "schema/base/log.h"
 
 /* Beside the program that runs. */
 static char *find_program(void)
@@ -41,6 +42,8 @@ int symbols_new(const struct symbols_options *options, struct symbols **ret_symb
 		free(symbols);
 		return -ENOMEM;
 	}
+	if (access(symbols->program, X_OK))
+		log_warning("%s is not there: places in code have no names", symbols->program);
 	symbols->last = &symbols->first;
 	symbols->question_ms = options->question_ms ? options->question_ms : QUESTION_MS;
 	symbols->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;

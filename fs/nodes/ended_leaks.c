@@ -103,18 +103,31 @@ static int file_render(
 	return r == STORE_ABSENT ? -ESRCH : r > 0 ? -ENODATA : r;
 }
 
+static int on_ended(void *ctx, const struct store_ended *ended)
+{
+	struct buf *comm = ctx;
+
+	buf_puts(comm, ended->comm ? ended->comm : "");
+	return 0;
+}
+
 static int flame_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	CLEANUP_BUF struct buf folded = BUF_INIT;
+	CLEANUP_BUF struct buf comm = BUF_INIT;
 	struct flamed flamed = { .asked = { FILE_FOLDED, &folded } };
 	struct store *store = view_borrow_store(view);
 	int r = store ? store_get_ended_leaks(store, place->name, on_flamed, &flamed) : -ENODATA;
 
+	if (!r && store_get_ended(store, place->name, on_ended, &comm))
+		buf_clear(&comm);
+	buf_puts(&comm, comm.len ? ", ended" : "ended");
+	buf_putc(&comm, '\0');
 	view_return_store(view, store);
 	if (r)
 		return r == STORE_ABSENT ? -ESRCH : r > 0 ? -ENODATA : r;
-	return leak_flame_put(out, &folded, "ended", flamed.pid);
+	return buf_error(&comm) ? buf_error(&comm) : leak_flame_put(out, &folded, comm.data, flamed.pid);
 }
 
 static int find_owner(struct view *view, const struct place *place, uid_t *ret_uid)

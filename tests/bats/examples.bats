@@ -163,6 +163,17 @@ PYTHON
 	refute_line --partial 'To renew it'
 }
 
+@test "quickstart builds all that is installed" {
+	local name
+	run -0 meson introspect --targets "$MEMFS_BUILD"
+	for name in $(python3 -c 'import json, sys
+for target in json.load(sys.stdin):
+    if target["installed"] and target["type"] in ("executable", "shared library", "shared module"):
+        print(target["name"])' <<<"$output"); do
+		grep -qE "^meson compile .* $name(:executable)?( |$)" "$TOP/examples/quickstart" || fail "$name is not built"
+	done
+}
+
 @test "quickstart says how to renew a mount that is of another build" {
 	local dir=$BATS_TEST_TMPDIR/q/mnt options other
 	options=state=$BATS_TEST_TMPDIR/q/state,run=$BATS_TEST_TMPDIR/q/run,node=quick

@@ -319,6 +319,10 @@ leaks_min_age 1' first_mnt=$MNT
 	retry_until 10 caller_is wrapped_a live_bytes 2000000
 	caller_is wrapped_b live_bytes 1000000
 	caller_is grab live_bytes ''
+	wrapped_records() { awk -F'\t' -v caller="$(awk -F'\t' '$8 == "wrapped_b" { print $7 }' "$LEAKS/callers")" \
+		'$5 == caller' "$LEAKS/records" | wc -l; }
+	echo 0 >"$LEAKS/min_age"
+	[[ $(wrapped_records) == 10 ]]
 	# Later lines count for more.
 	echo '!grab' >"$MNT/local/leaks_skip"
 	retry_until 10 caller_is grab live_bytes 3000000
@@ -331,9 +335,8 @@ leaks_min_age 1' first_mnt=$MNT
 	retry_until 20 has_remains
 	LEAKS=$(echo "$MNT"/local/ended/"$PID"-*/leaks)
 	caller_is wrapped_a live_bytes 2000000
-	wrapped_records() { awk -F'\t' -v caller="$(awk -F'\t' '$8 == "wrapped_b" { print $7 }' "$LEAKS/callers")" \
-		'$5 == caller' "$LEAKS/records" | wc -l; }
 	[[ $(wrapped_records) == 10 ]]
+	grep -q '>leaky, ended (' "$LEAKS/flame.svg"
 }
 
 @test "without stacks a wrapper stands in brackets, also one that people named" {

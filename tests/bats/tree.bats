@@ -85,3 +85,11 @@ golden() {
 	local age=$(($(date +%s) - $(stat -c %Y "$local/available")))
 	((age >= 0 && age <= 2 * PATIENCE + 8))
 }
+
+@test 'each key of status is explained' {
+	local key rest
+	setup_memfs
+	while read -r key rest; do
+		grep -qE "^\| ([a-z_]+, )*${key}[ ,]" "$TOP/docs/status.md" || fail "docs/status.md has no $key"
+	done <"$MNT/status"
+}

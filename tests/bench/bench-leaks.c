@@ -99,7 +99,7 @@ int main(void)
 		begin = cpu_ms();
 		struct record_text *text;
 		if (records_take(world.fd, &head, clock_boottime_ns(), 0, NULL, &records) ||
-			record_text_new(world.fd, &head, 4711, &records, &text))
+			record_text_new(world.fd, &head, 4711, &records, NULL, &text))
 			return 1;
 		records_ms[i] = cpu_ms() - begin;
 		char *to = malloc(1 << 20);

@@ -69,7 +69,7 @@ static void read_records(int fd, const struct table_head *head)
 	uint64_t bytes = 0;
 
 	CHECK(piece && !records_take(fd, head, clock_boottime_ns(), 1, NULL, &records));
-	CHECK(!record_text_new(fd, head, 1, &records, &text));
+	CHECK(!record_text_new(fd, head, 1, &records, NULL, &text));
 	uint64_t len = record_text_len(text);
 	for (size_t n; (n = record_text_read(text, piece, 1 << 16));)
 		bytes += n;

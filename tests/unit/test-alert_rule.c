@@ -66,7 +66,7 @@ static void what_makes_no_sense_is_refused(void **state)
 		{ "x each/\\000 rss > 1", EINVAL,
 			"the kernel's names of processes have 1 to 15 bytes, \"\\134000\" has not" },
 		{ "x each/tmux: server rss > 1", EINVAL,
-			"a process has no \"server\" in its stat or rate; a blank in a name is \\040" },
+			"a process has no \"server\" in its stat or rate; a blank in a name is an escape, as events.md has it" },
 		{ "x node rss > 1", EINVAL, "a node has no \"rss\" in its stat or rate" },
 		{ "x pid/1 count > 1", EINVAL, "a process has no \"count\" in its stat or rate" },
 		{ "x pid/1 pss > 1", EINVAL, "a process has no \"pss\" in its stat or rate" },

@@ -67,7 +67,7 @@ static void lines_may_be_names_as_a_whole(void **state)
 	note.len = 0;
 	assert_int_equal(apply(&note, &known, "leak:a b\nrace:c\n#leak:d\nleak:e\n", &err), 0);
 	assert_reads(&note, "leak:a b\nleak:e\n");
-	assert_int_equal(apply(&note, &known, "-leak:a b\n-leak:e\n", &err), 0);
+	assert_int_equal(apply(&note, &known, "-# said\n-\n-race:c\n-leak:a b\n-leak:e\n", &err), 0);
 	assert_reads(&note, "");
 	/* All of a line that does not fit, where the same one stands already. */
 	for (int i = 0; i < NOTE_LINES_MAX; i++) {
