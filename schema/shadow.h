@@ -257,8 +257,8 @@ struct shadow_sample {
 	uint64_t rate; /* bytes, as it was when the block was chosen */
 	uint32_t site;
 	uint32_t padding;
-	_Atomic uint64_t stack; /* for the collector: which stack it unwound; low half: low half of the number
-				   it is for */
+	_Atomic uint64_t stack; /* for the collector: what it found out by the stack; low half: low half of
+				   the number it is for */
 	uint64_t unused[2];
 };
 

@@ -31,12 +31,13 @@ _Static_assert(
 
 static struct keep_head read_head(int fd)
 {
-	struct keep_head head;
+	struct keep_head head = { 0 };
 
 	if (pread(fd, &head, sizeof(head), SHADOW_KEEP_AT) != sizeof(head) || head.magic != KEEP_MAGIC ||
 		head.version != KEEP_VERSION || head.entry_size != sizeof(struct keep_site))
-		head = (struct keep_head) { KEEP_MAGIC, KEEP_VERSION, sizeof(struct keep_site), KEEP_NO_AGE,
-			0, 0, 0, { 0, 0 } };
+		head = (struct keep_head) { KEEP_MAGIC, KEEP_VERSION, sizeof(struct keep_site),
+			/* Since version 1. */
+			head.magic == KEEP_MAGIC ? head.min_age_s : KEEP_NO_AGE, 0, 0, 0, { 0, 0 } };
 	return head;
 }
 

@@ -88,19 +88,31 @@ static int put_rows(struct leak_inquiry *it, const struct table_head *head, cons
 	return r;
 }
 
-/* By the sites that `callers` has. */
-static int take_stacked(struct leak_inquiry *it, const struct table_head *head, struct records *ret_records,
-	uint64_t ret_caller[static TALLY_MERGED])
+/* By the sites that `callers` has, whose callers are stored where there are others than the region's own. */
+static int take_records(struct leak_inquiry *it, const struct table_head *head, struct records *ret_records,
+	uint64_t **ret_merged_caller)
 {
 	struct book *book = &it->watch->book;
-	struct stack_sites stack_sites = { book, it->options.lists };
-	const struct tally_sites sites = { stack_sites_of, &stack_sites };
+	CLEANUP_FREE uint64_t *merged = NULL;
+	int fd = it->watch->region->fd, r = 0;
+	int64_t now_ns = clock_boottime_ns();
 
 	pthread_mutex_lock(&book->lock);
-	int r = records_take(it->watch->region->fd, head, clock_boottime_ns(), it->options.min_age_ms, &sites,
-		ret_records);
-	stack_sites_callers(book, ret_caller);
+	bool stacked = stack_sites_matter(book, head);
+	if (stacked) {
+		struct stack_sites stack_sites = stack_sites_begin(book, it->options.lists, -1);
+		const struct tally_sites sites = { stack_sites_of, &stack_sites };
+		merged = calloc(TALLY_MERGED, sizeof(*merged));
+		r = merged ? records_take(fd, head, now_ns, it->options.min_age_ms, &sites, ret_records)
+			   : -ENOMEM;
+		stack_sites_end(&stack_sites);
+		if (!r)
+			stack_sites_callers(book, merged);
+	}
 	pthread_mutex_unlock(&book->lock);
+	if (!stacked)
+		r = records_take(fd, head, now_ns, it->options.min_age_ms, NULL, ret_records);
+	*ret_merged_caller = steal_ptr(merged);
 	return r;
 }
 
@@ -112,15 +124,8 @@ static int put_records(struct leak_inquiry *it)
 	const char *fault;
 	int r = table_read_head(it->watch->region->fd, &head, &fault);
 
-	if (r)
-		return r;
-	if (head.mode == SHADOW_STACK) {
-		merged_caller = calloc(TALLY_MERGED, sizeof(*merged_caller));
-		r = merged_caller ? take_stacked(it, &head, &records, merged_caller) : -ENOMEM;
-	} else {
-		r = records_take(it->watch->region->fd, &head, clock_boottime_ns(), it->options.min_age_ms,
-			NULL, &records);
-	}
+	if (!r)
+		r = take_records(it, &head, &records, &merged_caller);
 	if (r)
 		return r;
 	r = put_rows(it, &head, &records, merged_caller);

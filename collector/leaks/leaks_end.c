@@ -37,12 +37,13 @@ static int take_blocks(
 	const struct packing *packing, const struct report *report, struct records *ret_records)
 {
 	struct watch *watch = packing->watch;
-	struct stack_sites stack_sites = { &watch->book, packing->options.lists };
-	const struct tally_sites sites = { stack_sites_of, &stack_sites };
 
 	pthread_mutex_lock(&watch->book.lock);
+	struct stack_sites stack_sites = stack_sites_begin(&watch->book, packing->options.lists, -1);
+	const struct tally_sites sites = { stack_sites_of, &stack_sites };
 	int r = records_take(watch->region->fd, &report->head, report->now_boot_ns, 0,
-		report->stacks ? &sites : NULL, ret_records);
+		report->stacked ? &sites : NULL, ret_records);
+	stack_sites_end(&stack_sites);
 	pthread_mutex_unlock(&watch->book.lock);
 	return r;
 }

@@ -50,7 +50,8 @@ static int tell_drops(struct regions *regions)
 		n++;
 	}
 	regions->n_drops -= n;
-	memmove(regions->drops, regions->drops + n, regions->n_drops * sizeof(*regions->drops));
+	if (regions->n_drops)
+		memmove(regions->drops, regions->drops + n, regions->n_drops * sizeof(*regions->drops));
 	return r;
 }
 

@@ -147,11 +147,6 @@ static void add_stacks(struct report *report, struct book *book)
 	}
 }
 
-static bool has_stacks(const struct report *report, const struct report_options *options)
-{
-	return options->namer && report->head.mode == SHADOW_STACK;
-}
-
 static int add_book(struct report *report, int fd, struct book *book, const struct report_options *options)
 {
 	struct table_places places = { 0 };
@@ -165,7 +160,7 @@ static int add_book(struct report *report, int fd, struct book *book, const stru
 	}
 	if (r)
 		return r;
-	if (has_stacks(report, options)) {
+	if (report->stacked) {
 		add_stacks(report, book);
 		stacks_tidy(book->stacks, &report->tally);
 	}
@@ -181,19 +176,24 @@ static int add_book(struct report *report, int fd, struct book *book, const stru
 /* Of blocks whose stack is known, that says whom they are counted for. */
 static int take_tally(int fd, struct report *report, struct book *book, const struct report_options *options)
 {
-	struct stack_sites stack_sites = { book, options->lists };
-	const struct tally_sites sites = { stack_sites_of, &stack_sites };
-	bool stacks = has_stacks(report, options);
+	struct table_head *head = &report->head;
+	int r = 0;
 
-	if (stacks) {
-		pthread_mutex_lock(&book->lock);
-		stacks_drain(
-			fd, book->stacks, options->namer, &options->process, options->drives, &book->modules);
+	pthread_mutex_lock(&book->lock);
+	report->stacked = options->namer && stack_sites_matter(book, head);
+	if (report->stacked) {
+		struct stack_sites stack_sites =
+			stack_sites_begin(book, options->lists, options->drives ? fd : -1);
+		const struct tally_sites sites = { stack_sites_of, &stack_sites };
+		if (head->mode == SHADOW_STACK)
+			stacks_drain(fd, book->stacks, options->namer, &options->process, options->drives,
+				&book->modules);
+		r = tally_take(fd, head, report->now_boot_ns, options->min_age_ms, &sites, &report->tally);
+		stack_sites_end(&stack_sites);
 	}
-	int r = tally_take(fd, &report->head, report->now_boot_ns, options->min_age_ms,
-		stacks ? &sites : NULL, &report->tally);
-	if (stacks)
-		pthread_mutex_unlock(&book->lock);
+	pthread_mutex_unlock(&book->lock);
+	if (!report->stacked)
+		r = tally_take(fd, head, report->now_boot_ns, options->min_age_ms, NULL, &report->tally);
 	return r;
 }
 

@@ -24,6 +24,7 @@ struct report_options {
 struct report {
 	int64_t now_boot_ns, now_real_ns;
 	struct table_head head;
+	bool stacked; /* stacks are known, of some blocks */
 	struct tally tally;
 	struct leak_stat stat;
 	struct leak_site

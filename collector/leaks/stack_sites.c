@@ -2,8 +2,31 @@
 #include "collector/leaks/stack_sites.h"
 
 #include <string.h>
+#include <unistd.h>
 
-enum { FRAMES_MAX = 256 };
+#include "collector/symbols/noise.h"
+
+enum { FRAMES_MAX = 256, STACK_UNKNOWN = 1, STACK_KNOWN = 2 };
+
+/* Of blocks that a predecessor knew as somebody's: by whom they were made is not known any more. */
+static const uint64_t nobody = 0;
+static const char known_leaks[] = "[known leaks]";
+
+struct stack_sites stack_sites_begin(struct book *book, const struct lists *lists, int fd)
+{
+	return (struct stack_sites) { book, lists, fd, g_hash_table_new(NULL, NULL) };
+}
+
+void stack_sites_end(struct stack_sites *sites)
+{
+	g_hash_table_destroy(sites->suppressed);
+}
+
+bool stack_sites_matter(const struct book *book, const struct table_head *head)
+{
+	return head->mode == SHADOW_STACK || head->mode == SHADOW_SAMPLE ||
+	       g_hash_table_size(book->stacks) > 0;
+}
 
 /* Two leaks of one caller are told apart where one of them is known. */
 static gint64 key_of(uint64_t caller, bool suppressed)
@@ -16,13 +39,13 @@ GHashTable *stack_sites_new(void)
 	return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 }
 
-/* Its number; 0 where there are too many. */
+/* Its number; 0 where there are too many: one is left for what is known, whoever made it. */
 static uint32_t find_or_add(struct book *book, uint64_t caller, bool suppressed)
 {
 	gint64 key = key_of(caller, suppressed);
 	uint32_t number = GPOINTER_TO_UINT(g_hash_table_lookup(book->merged, &key));
 
-	if (number || g_hash_table_size(book->merged) >= TALLY_MERGED)
+	if (number || g_hash_table_size(book->merged) >= TALLY_MERGED - (caller != nobody))
 		return number;
 	number = SHADOW_SITES + g_hash_table_size(book->merged);
 	gint64 *kept = g_new(gint64, 1);
@@ -31,19 +54,33 @@ static uint32_t find_or_add(struct book *book, uint64_t caller, bool suppressed)
 	return number;
 }
 
-static bool is_suppressed(const struct lists *lists, const struct stack_note *note)
+/* Many stacks have the same few functions in them. */
+static bool is_suppressed_at(
+	struct stack_sites *sites, const struct symbol *symbol, const struct module *module)
 {
-	for (unsigned i = 0; i < note->n; i++) {
-		const struct stack_call *call = &note->call[i];
-		if (lists_suppress(lists, call->symbol, call->module ? call->module->path : NULL))
-			return true;
+	const void *key = symbol ? (const void *)symbol : (const void *)module;
+	int known = key ? GPOINTER_TO_INT(g_hash_table_lookup(sites->suppressed, key)) : STACK_UNKNOWN;
+
+	if (!known) {
+		known = lists_suppress(sites->lists, symbol, module ? module->path : NULL) ? STACK_KNOWN
+											   : STACK_UNKNOWN;
+		g_hash_table_insert(sites->suppressed, (void *)(uintptr_t)key, GINT_TO_POINTER(known));
 	}
+	return known == STACK_KNOWN;
+}
+
+static bool is_suppressed(struct stack_sites *sites, const struct stack_note *note)
+{
+	for (unsigned i = 0; i < note->n; i++)
+		if (is_suppressed_at(sites, note->call[i].symbol, note->call[i].module))
+			return true;
 	return false;
 }
 
-/* The frame to show of a stack, and the call that it is of. */
-static struct skip_frame choose(
-	const struct lists *lists, const struct stack_note *note, unsigned *ret_call, bool *ret_wrapper)
+/* The frame to show of a stack, and the call that it is of. That of the runtime's own where the block is kept
+ * by it. */
+static struct skip_frame choose(const struct lists *lists, const struct stack_note *note, uint64_t size,
+	unsigned *ret_call, bool *ret_wrapper)
 {
 	struct skip_frame frame[FRAMES_MAX];
 	unsigned call_of[FRAMES_MAX], n = 0;
@@ -61,6 +98,8 @@ static struct skip_frame choose(
 	}
 	size_t at = lists_choose(lists, frame, n, ret_wrapper);
 	/* Of wrappers alone, the innermost: who called the outermost of a stack that is cut is not known. */
+	for (size_t i = 0; i < at && !*ret_wrapper; i++)
+		*ret_wrapper = noise_of(frame[i].function, frame[i].module, size) != NOISE_NONE;
 	if (*ret_wrapper)
 		at = 0;
 	*ret_call = call_of[at];
@@ -85,38 +124,76 @@ static void name_site(struct book *book, struct book_site *site, const struct st
 	site->named = name->resolved = true;
 }
 
-/* 0: it stays with the region's own site. */
-static uint32_t site_of(struct book *book, const struct lists *lists, const struct stack_note *note)
+/* Of leaks that are known, but not by whom they were made; 0 where there is none. */
+static uint32_t known_site(const struct stack_sites *sites)
 {
-	bool suppressed = is_suppressed(lists, note), wrapper;
+	uint32_t number = find_or_add(sites->book, nobody, true);
+	struct book_site *site = number ? book_get(sites->book, number) : NULL;
+
+	if (!site)
+		return 0;
+	site->named = site->name.given = site->name.resolved = site->name.suppressed = true;
+	site->name.symbol = known_leaks;
+	site->name.edition = sites->lists->edition;
+	return number;
+}
+
+/* 0: it stays with the region's own site. */
+static uint32_t site_of(struct stack_sites *sites, const struct stack_note *note, uint64_t size)
+{
+	struct book *book = sites->book;
+	bool suppressed = is_suppressed(sites, note), wrapper;
 	unsigned call;
-	struct skip_frame frame = choose(lists, note, &call, &wrapper);
+	struct skip_frame frame = choose(sites->lists, note, size, &call, &wrapper);
 
 	if (!suppressed && call == 0)
 		return 0;
 	uint32_t number = find_or_add(book, note->call[call].caller, suppressed);
 	struct book_site *site = number ? book_get(book, number) : NULL;
 	if (!site)
-		return 0;
-	if (site->name.edition != lists->edition)
+		return suppressed ? known_site(sites) : 0;
+	if (site->name.edition != sites->lists->edition || (frame.function && !site->name.symbol))
 		name_site(book, site, &note->call[call], &frame);
 	site->name.suppressed = suppressed;
-	site->name.edition = lists->edition;
+	site->name.edition = sites->lists->edition;
 	return number;
+}
+
+/* For who comes after this collector. */
+static void keep_verdict(const struct stack_sites *sites, const struct table_block *block, bool suppressed)
+{
+	uint64_t word = (uint32_t)block->number | (uint64_t)(suppressed ? STACK_KNOWN : STACK_UNKNOWN) << 32;
+	off_t at = (off_t)(SHADOW_SAMPLES_AT + block->sample * sizeof(struct shadow_sample) +
+			   offsetof(struct shadow_sample, stack));
+
+	if (sites->fd >= 0 && suppressed != (block->verdict == STACK_KNOWN) &&
+		pwrite(sites->fd, &word, sizeof(word), at) != sizeof(word)) {
+		/* Then it is told of anew. */
+	}
+}
+
+/* A predecessor's verdict holds as long as there is something to be known by. */
+static uint32_t site_by_verdict(const struct stack_sites *sites, const struct table_block *block)
+{
+	uint32_t known = block->verdict == STACK_KNOWN && sites->lists->n_suppressed ? known_site(sites) : 0;
+
+	return known ? known : block->site;
 }
 
 uint32_t stack_sites_of(void *stack_sites, const struct table_block *block)
 {
-	const struct stack_sites *sites = stack_sites;
+	struct stack_sites *sites = stack_sites;
 	struct stack_note *note = block->sample == TABLE_NO_SAMPLE
 					  ? NULL
 					  : stacks_find(sites->book->stacks, block->sample, block->number);
 
 	if (!note)
-		return block->site;
+		return block->sample == TABLE_NO_SAMPLE ? block->site : site_by_verdict(sites, block);
 	if (note->edition != sites->lists->edition) {
-		note->site = site_of(sites->book, sites->lists, note);
+		note->site = site_of(sites, note, block->size);
 		note->edition = sites->lists->edition;
+		const struct book_site *site = note->site ? book_get(sites->book, note->site) : NULL;
+		keep_verdict(sites, block, site && site->name.suppressed);
 	}
 	return note->site ? note->site : block->site;
 }

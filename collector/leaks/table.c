@@ -288,6 +288,8 @@ static int take_pending(struct walk *walk)
 			.epoch = pending->epoch,
 			.sample = pending->sample,
 			.number = of->number,
+			.verdict =
+				(uint32_t)of->stack == (uint32_t)of->number ? (uint32_t)(of->stack >> 32) : 0,
 			.kept = pending->kept,
 		};
 		weigh(&block, of->rate);

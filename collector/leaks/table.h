@@ -49,9 +49,10 @@ struct table_block {
 	uint64_t size; /* bytes, as asked for */
 	uint32_t site; /* < SHADOW_SITES; 0: not known */
 	uint32_t epoch;
-	uint32_t sample; /* index; TABLE_NO_SAMPLE of one recorded as itself */
-	uint64_t number; /* of the sample */
-	bool kept;       /* the program said that it means to keep it */
+	uint32_t sample;  /* index; TABLE_NO_SAMPLE of one recorded as itself */
+	uint64_t number;  /* of the sample */
+	uint32_t verdict; /* what a collector wrote beside this sample; 0: nothing */
+	bool kept;        /* the program said that it means to keep it */
 	/* What it stands for: itself, or where it was chosen at random others as well. */
 	uint64_t weight_bytes, weight_blocks;
 };

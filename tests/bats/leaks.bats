@@ -382,6 +382,29 @@ write_to() {
 	order "wrapped_b 10 100000"
 	suspects() { [[ $(awk -F'\t' '$8 == "grab" { print $1, $3 }' "$LEAKS/callers" | sort | paste -sd,) == "$1" ]]; }
 	retry_until 15 suspects "0 2000000,1000000 1000000"
+	# However blocks are chosen from now on.
+	echo "sample 1024" >"$LEAKS/trace"
+	suspects "0 2000000,1000000 1000000"
+	stat_is_soon() { cat "$LEAKS/stat" >/dev/null; stat_is suspect_bytes "$1"; }
+	retry_until 10 stat_is_soon 1000000
+	# The next collector has no stacks; what is known it knows.
+	kill -KILL "$(collector_pid)"
+	known_is() { [[ $(awk -F'\t' -v name="$1" '$8 == name { print $1, $3 }' "$LEAKS/callers") == "$2" ]]; }
+	retry_until 15 known_is '[known leaks]' "0 2000000"
+	known_is grab "1000000 1000000"
+	echo '-leak:wrapped_a' >"$MNT/local/leaks_suppress"
+	retry_until 10 known_is grab "3000000 3000000"
+}
+
+@test "with stacks, what the runtime keeps is the runtime's" {
+	setup_memfs
+	echo "leaks_min_age 0" >"$MNT/local/config"
+	begin_leaky MEMFS_TRACE="stacks 1"
+	order "leak 3 100000"
+	retry_until 15 caller_is leak suspect_blocks 3
+	caller_is main suspect_bytes ''
+	runtime() { cat "$LEAKS/stat" >/dev/null; (($(awk '$1 == "runtime_bytes" { print $2 }' "$LEAKS/stat") >= 4096)); }
+	retry_until 10 runtime
 }
 
 @test "patterns that make no sense are refused with their line" {
