@@ -97,7 +97,8 @@ static struct skip_frame choose(const struct lists *lists, const struct stack_no
 		}
 	}
 	size_t at = lists_choose(lists, frame, n, ret_wrapper);
-	/* Of wrappers alone, the innermost: who called the outermost of a stack that is cut is not known. */
+	/* The innermost, where some wrapper says that the runtime keeps the block, or all are wrappers: who
+	 * called the outermost of a stack that is cut is not known. */
 	for (size_t i = 0; i < at && !*ret_wrapper; i++)
 		*ret_wrapper = noise_of(frame[i].function, frame[i].module, size) != NOISE_NONE;
 	if (*ret_wrapper)

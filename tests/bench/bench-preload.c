@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the shim costs the program that it is in: processor time of work with it, beside the same without,
- * with a preload that only passes on, and with heaptrack where it is installed. All take turns within a
+ * with a preload that only passes on, and with heaptrack, valgrind and jemalloc's profiler (beside jemalloc
+ * without it) where they are installed. All take turns within a
  * round; a ratio is to plain in the same round, and printed is the median with the interval that holds the
  * true one in 95 of 100 cases (order statistics). Instructions a pair are counted by callgrind, which no
  * neighbour disturbs.
@@ -10,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
@@ -21,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 31, ROUNDS_QUICK = 5, ROUNDS_HEAPTRACK = 3, CONFIGS = 6, ARGS = 8 };
+enum { ROUNDS = 31, ROUNDS_QUICK = 5, ROUNDS_PEER = 3, CONFIGS = 9, ARGS = 8, WRAPPER_WORDS = 3 };
 
 struct bench {
 	char dir[PATH_MAX]; /* of this program: the others are found from there */
@@ -32,7 +34,9 @@ struct bench {
 /* How a program is run. */
 struct config {
 	const char *name, *library, *trace; /* below the build folder, of tests/; NULL: none */
-	bool heaptrack;
+	bool peer;                          /* it may be missing, and its library is the system's */
+	const char *malloc_conf;            /* jemalloc's */
+	const char *wrapper[WRAPPER_WORDS]; /* before the program */
 };
 
 static const struct config configs[CONFIGS] = {
@@ -41,7 +45,15 @@ static const struct config configs[CONFIGS] = {
 	{ .name = "dormant", .library = "../libmemfs-preload.so" },
 	{ .name = "exact", .library = "../libmemfs-preload.so", .trace = "exact" },
 	{ .name = "sampled 512 KiB", .library = "../libmemfs-preload.so", .trace = "sample" },
-	{ .name = "heaptrack", .heaptrack = true },
+	{ .name = "heaptrack", .peer = true, .wrapper = { "heaptrack", "-o", "heaptrack-data" } },
+	{ .name = "valgrind",
+		.peer = true,
+		.wrapper = { "valgrind", "--leak-check=full", "--log-file=/dev/null" } },
+	{ .name = "jemalloc", .peer = true, .library = "libjemalloc.so.2" },
+	{ .name = "jemalloc, 512 KiB",
+		.peer = true,
+		.library = "libjemalloc.so.2",
+		.malloc_conf = "prof:true,lg_prof_sample:19" },
 };
 
 /* Reaches of configs[2] to [4]; the first of them is above the empty preload. */
@@ -94,18 +106,28 @@ static struct stat_of stat_of(const double *values, size_t n)
 	return (struct stat_of) { sorted[n / 2], sorted[low], sorted[n - 1 - low] };
 }
 
+/* The loader would go on without what is not there. */
+static bool is_installed(const char *library)
+{
+	char pattern[PATH_MAX];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/usr/lib/*/%s", library);
+	if (glob(pattern, 0, NULL, &found))
+		return false;
+	globfree(&found);
+	return true;
+}
+
 static void child_run(
 	const struct bench *bench, const struct work *work, const struct config *config, int out)
 {
-	const char *argv[ARGS + 4];
+	const char *argv[ARGS + WRAPPER_WORDS + 1];
 	char program[PATH_MAX + 64], library[PATH_MAX + 64];
 	size_t n = 0;
 
-	if (config->heaptrack) {
-		argv[n++] = "heaptrack";
-		argv[n++] = "-o";
-		argv[n++] = "heaptrack-data";
-	}
+	for (; n < WRAPPER_WORDS && config->wrapper[n]; n++)
+		argv[n] = config->wrapper[n];
 	snprintf(program, sizeof(program), "%s%s%s", work->own ? bench->dir : "", work->own ? "/" : "",
 		work->argv[0]);
 	argv[n++] = program;
@@ -118,8 +140,13 @@ static void child_run(
 	setenv("MEMFS_RUN", bench->scratch, 1);
 	if (config->trace)
 		setenv("MEMFS_TRACE", config->trace, 1);
+	if (config->malloc_conf)
+		setenv("MALLOC_CONF", config->malloc_conf, 1);
 	if (config->library) {
-		snprintf(library, sizeof(library), "%s/%s", bench->dir, config->library);
+		if (config->peer && !is_installed(config->library))
+			_exit(127);
+		snprintf(library, sizeof(library), "%s%s%s", config->peer ? "" : bench->dir,
+			config->peer ? "" : "/", config->library);
 		setenv("LD_PRELOAD", library, 1);
 	}
 	dup2(out, STDOUT_FILENO);
@@ -128,7 +155,7 @@ static void child_run(
 	_exit(127);
 }
 
-/* Nanoseconds of processor time; below 0: it failed. heaptrack counts with all that it starts. */
+/* Nanoseconds of processor time; below 0: it failed. A peer counts with all that it starts. */
 static double run(const struct bench *bench, const struct work *work, const struct config *config)
 {
 	char text[4096] = "", *digits = text;
@@ -151,7 +178,7 @@ static double run(const struct bench *bench, const struct work *work, const stru
 	if (!work->own)
 		return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
 		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3;
-	/* heaptrack talks around it. */
+	/* Peers talk around it. */
 	while (*digits && (*digits < '0' || *digits > '9' || (digits > text && digits[-1] != '\n')))
 		digits++;
 	return *digits ? strtod(digits, NULL) : -1;
@@ -172,10 +199,9 @@ static int measure(const struct bench *bench, const struct work *work)
 		for (unsigned i = 0; i < CONFIGS; i++) {
 			unsigned c = (i + round) % CONFIGS;
 
-			ns[c][round] = configs[c].heaptrack && round >= ROUNDS_HEAPTRACK
-					       ? -1
-					       : run(bench, work, &configs[c]);
-			if (ns[c][round] < 0 && !configs[c].heaptrack) {
+			ns[c][round] =
+				configs[c].peer && round >= ROUNDS_PEER ? -1 : run(bench, work, &configs[c]);
+			if (ns[c][round] < 0 && !configs[c].peer) {
 				fprintf(stderr, "%s with %s failed\n", work->name, configs[c].name);
 				return 1;
 			}
@@ -193,7 +219,7 @@ static int measure(const struct bench *bench, const struct work *work)
 			continue;
 		to_plain = stat_of(ratio[c], n);
 		time = stat_of(ns[c], n);
-		printf("  %-16s %9.2f  %7.3fx (%.3f..%.3f)", configs[c].name, time.median / unit,
+		printf("  %-17s %9.2f  %7.3fx (%.3f..%.3f)", configs[c].name, time.median / unit,
 			to_plain.median, to_plain.low, to_plain.high);
 		if (c == 2)
 			verdict(stat_of(above, n).median, work->dormant);
@@ -238,7 +264,7 @@ static void count_instructions(const struct bench *bench)
 		for (unsigned c = 0; c < CONFIGS; c++) {
 			double few, many;
 
-			if (configs[c].heaptrack)
+			if (configs[c].peer)
 				continue;
 			few = instructions(bench, kinds[kind], "20000", &configs[c]);
 			many = instructions(bench, kinds[kind], "120000", &configs[c]);
