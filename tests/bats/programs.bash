@@ -63,11 +63,16 @@ start_memoryless() {
 	[[ ! -e /proc/2/status ]] || ! grep -q '^Kthread:.*1' /proc/2/status || MEMORYLESS+=' 2'
 }
 
+# A signal that comes before the shell has become the program may be lost with the shell.
+told_to_end() {
+	kill -TERM "$1" 2>/dev/null && kill -CONT "$1" 2>/dev/null || return 0
+	[[ ! -e /proc/$1/stat ]] || in_state Z "$1"
+}
+
 stop() {
 	local pid
 	for pid; do
-		kill -TERM "$pid" 2>/dev/null || true
-		kill -CONT "$pid" 2>/dev/null || true
+		retry_until 20 told_to_end "$pid"
 		wait "$pid" 2>/dev/null || true
 	done
 }
