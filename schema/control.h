@@ -17,6 +17,8 @@
 
 #include <stdint.h>
 
+#include "schema/note.h"
+
 enum {
 	CONTROL_VERSION = 1,
 	CONTROL_INLINE = 4096,     /* bytes of payload within a datagram */
@@ -46,6 +48,23 @@ enum control_op {
 	CONTROL_OP_LEAKS_SUPPRESS, /* the same, to leaks_suppress */
 	N_CONTROL_OPS,
 };
+
+/* The note that an operation writes; N_NOTES of the others. */
+static inline enum note control_note(uint32_t op)
+{
+	switch (op) {
+	case CONTROL_OP_ALERTS:
+		return NOTE_ALERTS;
+	case CONTROL_OP_TAGS:
+		return NOTE_TAGS;
+	case CONTROL_OP_LEAKS_SKIP:
+		return NOTE_LEAKS_SKIP;
+	case CONTROL_OP_LEAKS_SUPPRESS:
+		return NOTE_LEAKS_SUPPRESS;
+	default:
+		return N_NOTES;
+	}
+}
 
 enum control_status {
 	CONTROL_OK,

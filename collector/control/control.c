@@ -207,19 +207,10 @@ void control_handle(void *ctx, struct control_call *call)
 	case CONTROL_OP_CONFIG:
 		write_request(control, call, N_NOTES);
 		break;
-	case CONTROL_OP_ALERTS:
-		write_request(control, call, NOTE_ALERTS);
-		break;
-	case CONTROL_OP_TAGS:
-		write_request(control, call, NOTE_TAGS);
-		break;
-	case CONTROL_OP_LEAKS_SKIP:
-		write_request(control, call, NOTE_LEAKS_SKIP);
-		break;
-	case CONTROL_OP_LEAKS_SUPPRESS:
-		write_request(control, call, NOTE_LEAKS_SUPPRESS);
-		break;
 	default:
-		refuse(call, EOPNOTSUPP, "this collector does not know the operation");
+		if (control_note(call->op) < N_NOTES)
+			write_request(control, call, control_note(call->op));
+		else
+			refuse(call, EOPNOTSUPP, "this collector does not know the operation");
 	}
 }

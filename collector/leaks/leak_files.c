@@ -7,7 +7,6 @@
 
 #include "collector/leaks/records.h"
 #include "collector/leaks/region_absence.h"
-#include "collector/leaks/stack_sites.h"
 #include "collector/leaks/watch.h"
 #include "collector/inquiry/rights.h"
 #include "schema/base/cleanup.h"
@@ -88,34 +87,6 @@ static int put_rows(struct leak_inquiry *it, const struct table_head *head, cons
 	return r;
 }
 
-/* By the sites that `callers` has, whose callers are stored where there are others than the region's own. */
-static int take_records(struct leak_inquiry *it, const struct table_head *head, struct records *ret_records,
-	uint64_t **ret_merged_caller)
-{
-	struct book *book = &it->watch->book;
-	CLEANUP_FREE uint64_t *merged = NULL;
-	int fd = it->watch->region->fd, r = 0;
-	int64_t now_ns = clock_boottime_ns();
-
-	pthread_mutex_lock(&book->lock);
-	bool stacked = stack_sites_matter(book, head);
-	if (stacked) {
-		struct stack_sites stack_sites = stack_sites_begin(book, it->options.lists, -1);
-		const struct tally_sites sites = { stack_sites_of, &stack_sites };
-		merged = calloc(TALLY_MERGED, sizeof(*merged));
-		r = merged ? records_take(fd, head, now_ns, it->options.min_age_ms, &sites, ret_records)
-			   : -ENOMEM;
-		stack_sites_end(&stack_sites);
-		if (!r)
-			stack_sites_callers(book, merged);
-	}
-	pthread_mutex_unlock(&book->lock);
-	if (!stacked)
-		r = records_take(fd, head, now_ns, it->options.min_age_ms, NULL, ret_records);
-	*ret_merged_caller = steal_ptr(merged);
-	return r;
-}
-
 static int put_records(struct leak_inquiry *it)
 {
 	CLEANUP_FREE uint64_t *merged_caller = NULL;
@@ -125,7 +96,8 @@ static int put_records(struct leak_inquiry *it)
 	int r = table_read_head(it->watch->region->fd, &head, &fault);
 
 	if (!r)
-		r = take_records(it, &head, &records, &merged_caller);
+		r = report_take_records(it->watch->region->fd, &it->watch->book, &it->options, &head,
+			clock_boottime_ns(), &records, &merged_caller);
 	if (r)
 		return r;
 	r = put_rows(it, &head, &records, merged_caller);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "collector/leaks/records.h"
-#include "collector/leaks/stack_sites.h"
 #include "collector/leaks/watch.h"
 #include "schema/base/clock.h"
 #include "schema/history/pack_leaks.h"
@@ -32,28 +31,18 @@ static uint32_t *places_of(const struct report *report)
 	return place;
 }
 
-/* By the sites that the report has: nothing else uses the book of a process that ended. */
-static int take_blocks(
-	const struct packing *packing, const struct report *report, struct records *ret_records)
-{
-	struct watch *watch = packing->watch;
-
-	pthread_mutex_lock(&watch->book.lock);
-	struct stack_sites stack_sites = stack_sites_begin(&watch->book, packing->options.lists, -1);
-	const struct tally_sites sites = { stack_sites_of, &stack_sites };
-	int r = records_take(watch->region->fd, &report->head, report->now_boot_ns, 0,
-		report->stacked ? &sites : NULL, ret_records);
-	stack_sites_end(&stack_sites);
-	pthread_mutex_unlock(&watch->book.lock);
-	return r;
-}
-
 static int pack_blocks(const struct packing *packing, const struct report *report, struct buf *out)
 {
 	struct records records;
 	struct leak_block before = { 0 };
+	struct report_options all = packing->options;
+	struct watch *watch = packing->watch;
 	uint32_t *place = places_of(report);
-	int r = place ? take_blocks(packing, report, &records) : -ENOMEM;
+
+	all.min_age_ms = 0;
+	int r = place ? report_take_records(watch->region->fd, &watch->book, &all, &report->head,
+				report->now_boot_ns, &records, NULL)
+		      : -ENOMEM;
 
 	if (r) {
 		free(place);

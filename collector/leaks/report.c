@@ -173,6 +173,18 @@ static int add_book(struct report *report, int fd, struct book *book, const stru
 	return make_sites(report, book);
 }
 
+/* The lock is held from here to stack_sites_end. */
+static struct stack_sites begin_stacked(int fd, struct book *book, const struct report_options *options)
+{
+	return stack_sites_begin(book, options->lists, options->drives ? fd : -1);
+}
+
+static bool is_stacked(
+	const struct book *book, const struct report_options *options, const struct table_head *head)
+{
+	return options->namer && stack_sites_matter(book, head);
+}
+
 /* Of blocks whose stack is known, that says whom they are counted for. */
 static int take_tally(int fd, struct report *report, struct book *book, const struct report_options *options)
 {
@@ -180,10 +192,9 @@ static int take_tally(int fd, struct report *report, struct book *book, const st
 	int r = 0;
 
 	pthread_mutex_lock(&book->lock);
-	report->stacked = options->namer && stack_sites_matter(book, head);
+	report->stacked = is_stacked(book, options, head);
 	if (report->stacked) {
-		struct stack_sites stack_sites =
-			stack_sites_begin(book, options->lists, options->drives ? fd : -1);
+		struct stack_sites stack_sites = begin_stacked(fd, book, options);
 		const struct tally_sites sites = { stack_sites_of, &stack_sites };
 		if (head->mode == SHADOW_STACK)
 			stacks_drain(fd, book->stacks, options->namer, &options->process, options->drives,
@@ -194,6 +205,33 @@ static int take_tally(int fd, struct report *report, struct book *book, const st
 	pthread_mutex_unlock(&book->lock);
 	if (!report->stacked)
 		r = tally_take(fd, head, report->now_boot_ns, options->min_age_ms, NULL, &report->tally);
+	return r;
+}
+
+int report_take_records(int fd, struct book *book, const struct report_options *options,
+	const struct table_head *head, int64_t now_boot_ns, struct records *ret_records,
+	uint64_t **ret_merged_caller)
+{
+	CLEANUP_FREE uint64_t *merged = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&book->lock);
+	bool stacked = is_stacked(book, options, head);
+	if (stacked && ret_merged_caller && !(merged = calloc(TALLY_MERGED, sizeof(*merged))))
+		r = -ENOMEM;
+	if (stacked && !r) {
+		struct stack_sites stack_sites = begin_stacked(fd, book, options);
+		const struct tally_sites sites = { stack_sites_of, &stack_sites };
+		r = records_take(fd, head, now_boot_ns, options->min_age_ms, &sites, ret_records);
+		stack_sites_end(&stack_sites);
+		if (merged)
+			stack_sites_callers(book, merged);
+	}
+	pthread_mutex_unlock(&book->lock);
+	if (!stacked)
+		r = records_take(fd, head, now_boot_ns, options->min_age_ms, NULL, ret_records);
+	if (ret_merged_caller)
+		*ret_merged_caller = steal_ptr(merged);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "collector/leaks/book.h"
+#include "collector/leaks/records.h"
 #include "collector/leaks/table.h"
 #include "collector/leaks/tally.h"
 #include "schema/leak.h"
@@ -24,7 +25,7 @@ struct report_options {
 struct report {
 	int64_t now_boot_ns, now_real_ns;
 	struct table_head head;
-	bool stacked; /* stacks are known, of some blocks */
+	bool stacked; /* blocks may be counted elsewhere than the region says */
 	struct tally tally;
 	struct leak_stat stat;
 	struct leak_site
@@ -41,6 +42,14 @@ struct report {
 /* 0, or -errno; -EAGAIN and -EPROTO as table_read_head. report_deinit frees, also what is all zero. */
 int report_take(int fd, struct book *book, const struct report_options *options, struct report *ret_report);
 void report_deinit(struct report *report);
+
+/*
+ * records_take, by the sites that `callers` has. Where some are not the region's own, the callers of these
+ * (stack_sites_callers) are stored, for the caller to free, else NULL; ret_merged_caller NULL: nobody asks.
+ */
+int report_take_records(int fd, struct book *book, const struct report_options *options,
+	const struct table_head *head, int64_t now_boot_ns, struct records *ret_records,
+	uint64_t **ret_merged_caller);
 
 /* The table `callers`. */
 void report_put_callers(const struct report *report, struct buf *out);

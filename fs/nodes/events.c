@@ -7,25 +7,11 @@
 #include "fs/render.h"
 #include "schema/store/store.h"
 
-static enum note note_of(const struct node *node)
-{
-	switch (node->arg) {
-	case CONTROL_OP_ALERTS:
-		return NOTE_ALERTS;
-	case CONTROL_OP_TAGS:
-		return NOTE_TAGS;
-	case CONTROL_OP_LEAKS_SKIP:
-		return NOTE_LEAKS_SKIP;
-	default:
-		return NOTE_LEAKS_SUPPRESS;
-	}
-}
-
 int note_render(struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
 	struct note_text note;
 
-	if (board_read_note(view->board, note_of(tree_node(view->tree, place)), &note))
+	if (board_read_note(view->board, control_note((uint32_t)tree_node(view->tree, place)->arg), &note))
 		return -ENODATA;
 	buf_put(out, note.text, note.len);
 	return 0;
