@@ -223,3 +223,25 @@ for target in json.load(sys.stdin):
 	retry_until 10 test -d "$MNT/local/$STARTED/leaks"
 	run -1 "$TOP/examples/leak-watch" "$STARTED" 2
 }
+
+@test "redis-leak finds the leak of a real server while it runs, and not its cache, and proves it" {
+	# The package of the tools has the server too, which goes by its name.
+	ln -s "$(command -v redis-check-rdb)" "$BATS_TEST_TMPDIR/redis-server"
+	PATH=$(realpath "$MEMFS_BUILD"):$PATH MEMFS_RUN=$RUN REDIS_SERVER=$BATS_TEST_TMPDIR/redis-server \
+		run -0 timeout 120 "$TOP/examples/redis-leak"
+	assert_line --regexp '^ +[0-9]+ +[0-9]+%  evalGenericCommand$'
+	assert_line --regexp '^ +[0-9]+ +[0-9]+%  luaCreateFunction$'
+	refute_line --regexp '%  (setCommand|dbAdd)$'
+	[[ ${lines[-1]} =~ ^live_bytes:\ ([0-9]+)\ before\ redis-cli\ script\ flush,\ ([0-9]+)\ after$ ]]
+	((BASH_REMATCH[2] < BASH_REMATCH[1] / 4))
+	run pgrep -f "$BATS_TEST_TMPDIR/redis-server"
+	assert_output ''
+}
+
+@test "leak-path finds nothing where nothing grows, and says how it is called" {
+	start env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" MEMFS_TRACE='stacks 4096' sleep 1000
+	retry_until 10 test -d "$MNT/local/$STARTED/leaks"
+	run -1 "$TOP/examples/leak-path" "$STARTED" 2
+	assert_output ''
+	run -2 "$TOP/examples/leak-path" redis
+}
