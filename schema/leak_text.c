@@ -123,7 +123,7 @@ static unsigned hex_digits(uint64_t value)
 	return value ? (67 - (unsigned)__builtin_clzll(value)) / 4 : 1;
 }
 
-/* Eight digits at a time: nibbles become bytes, and bytes digits. */
+/* Eight digits at a time, the first in the lowest byte: nibbles become bytes, and bytes digits. */
 static uint64_t hex_of(uint32_t value)
 {
 	uint64_t x = value;
@@ -136,20 +136,28 @@ static uint64_t hex_of(uint32_t value)
 	return __builtin_bswap64(x + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10));
 }
 
+/* Writes 8 bytes, of which those behind the first few digits left out count. */
+static void write_digits(char *at, uint64_t digits, unsigned leave_out)
+{
+	digits >>= 8 * leave_out;
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		digits = __builtin_bswap64(digits);
+	memcpy(at, &digits, sizeof(digits));
+}
+
+/* Uses up to 10 bytes, or as many as the number takes. */
 static char *write_hex(char *at, uint64_t value)
 {
 	unsigned n = hex_digits(value);
-	uint64_t half[2] = { hex_of((uint32_t)(value >> 32)), hex_of((uint32_t)value) };
-	char digits[16];
 
-	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
-		half[0] = __builtin_bswap64(half[0]);
-		half[1] = __builtin_bswap64(half[1]);
-	}
-	memcpy(digits, half, sizeof(digits));
 	*at++ = '0';
 	*at++ = 'x';
-	memcpy(at, digits + 16 - n, n);
+	if (n > 8) {
+		write_digits(at, hex_of((uint32_t)(value >> 32)), 16 - n);
+		write_digits(at + n - 8, hex_of((uint32_t)value), 0);
+	} else {
+		write_digits(at, hex_of((uint32_t)value), 8 - n);
+	}
 	return at + n;
 }
 

@@ -48,35 +48,34 @@ static int add_blocks(void *ctx, const struct table_block *block, size_t n)
 
 enum { INDEX_BITS = 32 };
 
-/* Where the keys of each digit begin. */
-static void count_digits(const uint64_t *key, size_t n, unsigned shift, uint32_t ret_begin[static DIGITS + 1])
+/* What counted a digit of each value in its place behind: where the values of each digit begin. */
+static void sum_up(uint32_t begin[static DIGITS + 1])
 {
-	memset(ret_begin, 0, (DIGITS + 1) * sizeof(*ret_begin));
-	for (size_t i = 0; i < n; i++)
-		ret_begin[(key[i] >> shift & (DIGITS - 1)) + 1]++;
 	for (unsigned i = 1; i <= DIGITS; i++)
-		ret_begin[i] += ret_begin[i - 1];
+		begin[i] += begin[i - 1];
 }
 
-/* Two stable passes over keys of epoch and index, so that no record is looked at out of order. */
+/* Two stable passes, the second over epochs with their index, so that no record is looked at out of order. */
 static int sort(struct records *records)
 {
-	CLEANUP_FREE uint64_t *key = calloc(records->n + 1, sizeof(*key));
-	CLEANUP_FREE uint64_t *half = calloc(records->n + 1, sizeof(*half));
-	uint32_t begin[DIGITS + 1];
+	CLEANUP_FREE uint64_t *half = reallocarray(NULL, records->n + 1, sizeof(*half));
+	uint32_t low[DIGITS + 1] = { 0 }, high[DIGITS + 1] = { 0 };
 
-	records->order = calloc(records->n + 1, sizeof(*records->order));
-	if (!key || !half || !records->order)
+	records->order = reallocarray(NULL, records->n + 1, sizeof(*records->order));
+	if (!half || !records->order)
 		return -ENOMEM;
+	for (size_t i = 0; i < records->n; i++) {
+		low[(records->record[i].epoch & (DIGITS - 1)) + 1]++;
+		high[(records->record[i].epoch >> DIGIT_BITS) + 1]++;
+	}
+	sum_up(low);
+	sum_up(high);
+	for (size_t i = 0; i < records->n; i++) {
+		uint32_t epoch = records->record[i].epoch;
+		half[low[epoch & (DIGITS - 1)]++] = (uint64_t)epoch << INDEX_BITS | i;
+	}
 	for (size_t i = 0; i < records->n; i++)
-		key[i] = (uint64_t)records->record[i].epoch << INDEX_BITS | i;
-	count_digits(key, records->n, INDEX_BITS, begin);
-	for (size_t i = 0; i < records->n; i++)
-		half[begin[key[i] >> INDEX_BITS & (DIGITS - 1)]++] = key[i];
-	count_digits(half, records->n, INDEX_BITS + DIGIT_BITS, begin);
-	for (size_t i = 0; i < records->n; i++)
-		records->order[begin[half[i] >> (INDEX_BITS + DIGIT_BITS) & (DIGITS - 1)]++] =
-			(uint32_t)half[i];
+		records->order[high[half[i] >> (INDEX_BITS + DIGIT_BITS)]++] = (uint32_t)half[i];
 	return 0;
 }
 
@@ -166,7 +165,7 @@ uint64_t record_text_len(struct record_text *text)
 	uint64_t len = sizeof(LEAK_RECORDS_HEAD) - 1;
 
 	for (size_t i = 0; i < text->records->n; i++) {
-		const struct record *record = record_at(text, i);
+		const struct record *record = &text->records->record[i];
 		len += leak_record_len(&text->row, time_ms(text, record), record->size, record->addr,
 			caller_of(text, record));
 	}

@@ -12,9 +12,9 @@
 #include "schema/base/cleanup.h"
 
 enum {
-	CHUNK_WORDS = 32768, /* slots read at once */
-	BATCH = 256,         /* blocks handed over at once */
-	TRIES = 8,           /* of a slot that is cut by a change */
+	CHUNK_WORDS = 4096, /* slots read at once */
+	BATCH = 256,        /* blocks handed over at once */
+	TRIES = 8,          /* of a slot that is cut by a change */
 };
 
 int table_read_head(int fd, struct table_head *ret_head, const char **ret_fault)
@@ -78,18 +78,24 @@ bool table_epoch_before(const struct table_head *head, int64_t boot_ns, uint64_t
 
 /* --- reading what is there and no hole --- */
 
-/* The next stretch of data in [*at, end); false where only holes follow. */
-static bool next_data(int fd, uint64_t end, uint64_t *at, uint64_t *ret_end)
+/* Moves *at on to the next data before end; false where only holes follow. */
+static bool find_data(int fd, uint64_t end, uint64_t *at)
 {
-	off_t data = lseek(fd, (off_t)*at, SEEK_DATA);
+	off_t data = *at < end ? lseek(fd, (off_t)*at, SEEK_DATA) : -1;
 
 	if (data < 0 || (uint64_t)data >= end)
 		return false;
-	off_t hole = lseek(fd, data, SEEK_HOLE);
-	if (hole < 0 || (uint64_t)hole > end)
-		hole = (off_t)end;
 	*at = (uint64_t)data;
-	*ret_end = (uint64_t)hole;
+	return true;
+}
+
+/* The next stretch of data in [*at, end); false where only holes follow. */
+static bool next_data(int fd, uint64_t end, uint64_t *at, uint64_t *ret_end)
+{
+	if (!find_data(fd, end, at))
+		return false;
+	off_t hole = lseek(fd, (off_t)*at, SEEK_HOLE);
+	*ret_end = hole < 0 || (uint64_t)hole > end ? end : (uint64_t)hole;
 	return *ret_end > *at;
 }
 
@@ -154,10 +160,14 @@ static int flush(struct walk *walk)
 	return n ? walk->fn(walk->ctx, walk->block, n) : 0;
 }
 
-static int give(struct walk *walk, const struct table_block *block)
+/* Where the next block goes. It is made there: made elsewhere and copied takes the walk three times as long,
+ * for what was just stored by the word is loaded by the vector. */
+static int make_room(struct walk *walk, struct table_block **ret_block)
 {
-	walk->block[walk->n++] = *block;
-	return walk->n == BATCH ? flush(walk) : 0;
+	int r = walk->n == BATCH ? flush(walk) : 0;
+
+	*ret_block = &walk->block[walk->n];
+	return r;
 }
 
 static int remember(struct walk *walk, uint64_t addr, uint64_t slot)
@@ -200,6 +210,7 @@ static bool read_far(struct walk *walk, uint64_t at, uint64_t *slot, uint64_t ex
 static int take_words(struct walk *walk, uint64_t region, uint64_t index, size_t n, uint64_t at)
 {
 	const uint32_t shift = walk->head->granule_shift, first = walk->head->first_epoch;
+	struct table_block *block;
 	int r = 0;
 
 	for (size_t i = 0; i < n && !r; i++) {
@@ -215,7 +226,10 @@ static int take_words(struct walk *walk, uint64_t region, uint64_t index, size_t
 		size = shadow_slot_size(slot);
 		if (size == SHADOW_SIZE_FAR && !read_far(walk, at + i * 8, &slot, walk->words[i + 1], &size))
 			continue;
-		const struct table_block block = {
+		r = make_room(walk, &block);
+		if (r)
+			break;
+		*block = (struct table_block) {
 			.addr = shadow_slot_addr(shift, region, index + i, slot),
 			.size = size,
 			.site = shadow_slot_site(slot),
@@ -225,7 +239,7 @@ static int take_words(struct walk *walk, uint64_t region, uint64_t index, size_t
 			.weight_bytes = size,
 			.weight_blocks = 1,
 		};
-		r = give(walk, &block);
+		walk->n++;
 	}
 	return r;
 }
@@ -234,18 +248,18 @@ static int walk_leaf(struct walk *walk, uint64_t leaf, uint64_t region)
 {
 	const uint64_t begin = shadow_leaf_at(walk->head->granule_shift, leaf);
 	const uint64_t last = begin + shadow_leaf_granules(walk->head->granule_shift) * 8;
-	uint64_t at = begin, end;
+	uint64_t at = begin;
 	int r = 0;
 
-	while (!r && next_data(walk->fd, last, &at, &end)) {
-		/* Pages begin at whole slots: so does what is data. */
-		for (at -= at % 8; !r && at < end;) {
-			size_t n = (end - at) / 8 < CHUNK_WORDS ? (size_t)((end - at + 7) / 8) : CHUNK_WORDS;
-			r = read_at(walk->fd, walk->words, (n + 1) * 8, at);
-			if (!r)
-				r = take_words(walk, region, (at - begin) / 8, n, at);
-			at += n * 8;
-		}
+	/* A chunk is small enough to be read whole, holes in it too, which read as zero: to ask where the
+	 * data end would look at each of its pages. They begin at whole slots. */
+	while (!r && find_data(walk->fd, last, &at)) {
+		at -= at % 8;
+		size_t n = (last - at) / 8 < CHUNK_WORDS ? (size_t)((last - at) / 8) : CHUNK_WORDS;
+		r = read_at(walk->fd, walk->words, (n + 1) * 8, at);
+		if (!r)
+			r = take_words(walk, region, (at - begin) / 8, n, at);
+		at += n * 8;
 	}
 	return r;
 }
@@ -281,7 +295,11 @@ static int take_pending(struct walk *walk)
 
 		if (of->number < 2 || of->addr != pending->addr || of->size > SHADOW_ADDRESS_LAST)
 			continue;
-		struct table_block block = {
+		struct table_block *block;
+		r = make_room(walk, &block);
+		if (r)
+			break;
+		*block = (struct table_block) {
 			.addr = pending->addr,
 			.size = of->size,
 			.site = of->site < SHADOW_SITES ? of->site : 0,
@@ -292,8 +310,8 @@ static int take_pending(struct walk *walk)
 				(uint32_t)of->stack == (uint32_t)of->number ? (uint32_t)(of->stack >> 32) : 0,
 			.kept = pending->kept,
 		};
-		weigh(&block, of->rate);
-		r = give(walk, &block);
+		weigh(block, of->rate);
+		walk->n++;
 	}
 	return r;
 }
