@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "schema/base/num.h"
 #include "schema/base/quote.h"
@@ -18,6 +20,31 @@ static const struct {
 	{ "stacks", SHADOW_STACK, true },
 };
 enum { N_MODES = sizeof(modes) / sizeof(*modes) };
+
+const char *const leak_count_key[N_LEAK_COUNTS] = {
+#define LEAK_COUNT(name, doc) [LEAK_COUNT_##name] = #name,
+#include "schema/leak_counts.def"
+#undef LEAK_COUNT
+};
+
+static const size_t count_at[N_LEAK_COUNTS] = {
+#define LEAK_COUNT(name, doc) [LEAK_COUNT_##name] = offsetof(struct leak_stat, name),
+#include "schema/leak_counts.def"
+#undef LEAK_COUNT
+};
+
+uint64_t leak_count_get(const struct leak_stat *stat, unsigned count)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)stat + count_at[count], sizeof(value));
+	return value;
+}
+
+void leak_count_set(struct leak_stat *stat, unsigned count, uint64_t value)
+{
+	memcpy((char *)stat + count_at[count], &value, sizeof(value));
+}
 
 int leak_trace_parse(struct leak_trace *ret_trace, struct span text, struct err *err)
 {

@@ -34,19 +34,26 @@ struct leak_stat {
 	struct leak_trace trace;
 	int64_t since_ns;   /* epoch: since when blocks are recorded; 0: they are not */
 	int64_t counted_ns; /* epoch; 0: never, and all below is unknown */
-	uint64_t live_bytes, live_blocks;
-	uint64_t suspect_bytes, suspect_blocks; /* older than min_age, and neither kept nor the runtime's */
-	uint64_t preattach_blocks;              /* older than the attach, known by being freed */
-	uint64_t runtime_bytes;                 /* what the C and C++ runtime keeps to the end on purpose */
-	uint64_t lost;                          /* blocks that found no place to be recorded in */
-	uint64_t uncovered_bytes; /* the bytes of those among them that lie where no leaf was left */
-	uint64_t region_bytes;    /* what the records take of the process's memory */
-	uint64_t mapped_bytes;    /* of its address space: vms has it too much */
-	uint64_t kept_bytes;      /* the program said that it means to keep them */
-	uint64_t sites;           /* places that have live blocks */
-	int64_t rate_1m;          /* of live_bytes, bytes per second; LEAK_RATE_UNKNOWN */
+			    /* What they are is said there. */
+#define LEAK_COUNT(name, doc) uint64_t name;
+#include "schema/leak_counts.def"
+#undef LEAK_COUNT
+	uint64_t mapped_bytes; /* of its address space: vms has it too much */
+	int64_t rate_1m;       /* of live_bytes, bytes per second; LEAK_RATE_UNKNOWN */
 };
 #define LEAK_RATE_UNKNOWN INT64_MIN
+
+enum {
+#define LEAK_COUNT(name, doc) LEAK_COUNT_##name,
+#include "schema/leak_counts.def"
+#undef LEAK_COUNT
+	N_LEAK_COUNTS,
+};
+
+/* The same by number. */
+extern const char *const leak_count_key[N_LEAK_COUNTS];
+uint64_t leak_count_get(const struct leak_stat *stat, unsigned count);
+void leak_count_set(struct leak_stat *stat, unsigned count, uint64_t value);
 
 /* A place in the code that allocates, and what it has. */
 struct leak_site {

@@ -13,16 +13,16 @@ static const int64_t second_ns = 1000000000, slack_ns = 50000000; /* ticks jitte
 void book_init(struct book *book)
 {
 	*book = (struct book) { .sites = g_hash_table_new_full(NULL, NULL, NULL, free),
-		.stacks = stacks_new(),
 		.merged = stack_sites_new(),
 		.texts = g_string_chunk_new(4096) };
+	stacks_init(&book->stacks);
 	pthread_mutex_init(&book->lock, NULL);
 }
 
 void book_deinit(struct book *book)
 {
 	g_hash_table_destroy(book->sites);
-	g_hash_table_destroy(book->stacks);
+	stacks_deinit(&book->stacks);
 	g_hash_table_destroy(book->merged);
 	g_string_chunk_free(book->texts);
 	pthread_mutex_destroy(&book->lock);

@@ -48,7 +48,7 @@ struct book {
 	struct book_past past[BOOK_PAST]; /* of all together */
 	uint32_t n_past;
 	struct module_table modules; /* of its process */
-	GHashTable *stacks;          /* of its samples (stacks.h) */
+	struct stacks stacks;        /* of its samples */
 	GHashTable *merged;          /* sites that are not the region's own (stack_sites.h) */
 	GStringChunk *texts;         /* of all names */
 	int64_t past_ns;             /* when the last samples for rates were taken */

@@ -93,12 +93,51 @@ static void on_ended(void *ctx, struct region *region)
 	watch_end(watch);
 }
 
+/* The files of its process are let go by a worker: who reads has the book's lock for as long as names take.
+ */
+struct closing {
+	struct job job;
+	struct watch *watch; /* a reference */
+	bool closed;
+};
+
+static void work_close(struct job *job)
+{
+	struct closing *closing = (struct closing *)job;
+
+	closing->closed = true;
+	book_close(&closing->watch->book, &closing->watch->leaks->namer);
+}
+
+static void done_closing(struct job *job)
+{
+	struct closing *closing = (struct closing *)job;
+
+	if (!closing->closed) /* the collector ends: nobody reads any more */
+		work_close(job);
+	watch_unref(closing->watch);
+	free(closing);
+}
+
+static void close_book(struct watch *watch)
+{
+	struct closing *closing = calloc(1, sizeof(*closing));
+
+	if (!closing) {
+		book_close(&watch->book, &watch->leaks->namer);
+		return;
+	}
+	*closing = (struct closing) { .job = { .work = work_close, .done = done_closing },
+		.watch = watch_ref(watch) };
+	jobs_run(watch->leaks->jobs, &closing->job);
+}
+
 void watch_release(struct watch *watch)
 {
 	struct region *region = watch->region;
 
 	leave_board(watch);
-	book_close(&watch->book, &watch->leaks->namer);
+	close_book(watch);
 	region->leaks = NULL;
 	regions_release(watch->leaks->regions, region);
 	watch_unref(watch);

@@ -162,17 +162,28 @@ static int by_place(const void *a, const void *b)
 	return order ? order : compare_spans(left->symbol, right->symbol);
 }
 
+static int by_place_and_process(const void *a, const void *b)
+{
+	const struct row *left = a, *right = b;
+	int order = by_place(a, b);
+
+	return order ? order : left->pid < right->pid ? -1 : left->pid > right->pid;
+}
+
 static void merge(struct rows *rows)
 {
 	size_t kept = 0;
 
-	qsort(rows->row, rows->n, sizeof(*rows->row), by_place);
+	qsort(rows->row, rows->n, sizeof(*rows->row), by_place_and_process);
 	for (size_t i = 0; i < rows->n; i++) {
 		struct row *into = kept ? &rows->row[kept - 1] : NULL, *from = &rows->row[i];
 		if (!into || by_place(into, from)) {
 			rows->row[kept++] = *from;
 			continue;
 		}
+		/* One process may have two of a place: what is known, and what is not. */
+		into->processes += into->pid != from->pid;
+		into->pid = from->pid;
 		into->site.live_bytes += from->site.live_bytes;
 		into->site.live_blocks += from->site.live_blocks;
 		into->site.suspect_bytes += from->site.suspect_bytes;
@@ -183,7 +194,6 @@ static void merge(struct rows *rows)
 			into->site.rate_1m = from->site.rate_1m;
 		else if (from->site.rate_1m != LEAK_RATE_UNKNOWN)
 			into->site.rate_1m += from->site.rate_1m;
-		into->processes++;
 	}
 	rows->n = kept;
 }
@@ -240,8 +250,11 @@ void leaks_answer_group(struct leaks *leaks, struct control_call *call)
 			process ? leaks_watch(leaks, pid, process->shown.start_ticks) : NULL;
 		if (!watch || !may_look(call, watch))
 			continue;
-		for (size_t i = 0; i < watch->n_top; i++)
-			add_row(&rows, &watch->top[i]);
+		for (size_t i = 0; i < watch->n_top; i++) {
+			struct row *row = add_row(&rows, &watch->top[i]);
+			if (row)
+				row->pid = pid;
+		}
 	}
 	merge(&rows);
 	qsort(rows.row, rows.n, sizeof(*rows.row), by_size);

@@ -107,6 +107,7 @@ static void fill_stat(struct report *report, int fd, const struct book *book)
 		.preattach_blocks = head->older_freed,
 		.lost = head->uncovered_blocks + head->samples_refused,
 		.uncovered_bytes = head->uncovered_bytes,
+		.stacks_lost = head->stacks_dropped + book->stacks.lost,
 		.region_bytes = table_region_bytes(fd),
 		.mapped_bytes = head->mapped_bytes,
 		.kept_bytes = report->tally.kept_bytes,
@@ -125,26 +126,50 @@ static bool needs_names(struct book *book, const struct tally *tally)
 	return false;
 }
 
+static uint64_t *find_or_add_sum(GHashTable *sums, const void *key)
+{
+	uint64_t *sum = g_hash_table_lookup(sums, key);
+
+	if (!sum) {
+		sum = g_new0(uint64_t, 1);
+		g_hash_table_insert(sums, (void *)(uintptr_t)key, sum);
+	}
+	return sum;
+}
+
+/* Two paths of one text differ in their lines alone. */
+static GHashTable *sums_by_text(GHashTable *sums_by_path)
+{
+	GHashTable *sums = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	GHashTableIter iter;
+	void *path, *part;
+
+	g_hash_table_iter_init(&iter, sums_by_path);
+	while (g_hash_table_iter_next(&iter, &path, &part)) {
+		const char *folded = ((const struct stack_path *)path)->folded;
+		uint64_t *sum = g_hash_table_lookup(sums, folded);
+		*(sum ? sum : find_or_add_sum(sums, g_strdup(folded))) += *(const uint64_t *)part;
+	}
+	return sums;
+}
+
 /* Sums of stacks, and what of their sites has none. */
 static void add_stacks(struct report *report, struct book *book)
 {
 	const struct tally *tally = &report->tally;
+	GHashTable *sums = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 
-	report->stacks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	report->stacked_bytes = calloc(tally->n + 1, sizeof(*report->stacked_bytes));
 	for (size_t i = 0; report->stacked_bytes && i < tally->n_samples; i++) {
 		const struct tally_sample *sample = &tally->sample[i];
-		const struct stack_note *note = stacks_find(book->stacks, sample->sample, sample->number);
-		if (!note || !note->folded || !tally->place[sample->site])
+		const struct stack_note *note = stacks_find(&book->stacks, sample->sample, sample->number);
+		if (!note || !tally->place[sample->site])
 			continue;
-		uint64_t *sum = g_hash_table_lookup(report->stacks, note->folded);
-		if (!sum) {
-			sum = g_new0(uint64_t, 1);
-			g_hash_table_insert(report->stacks, g_strdup(note->folded), sum);
-		}
-		*sum += sample->live_bytes;
+		*find_or_add_sum(sums, note->path) += sample->live_bytes;
 		report->stacked_bytes[tally->place[sample->site] - 1] += sample->live_bytes;
 	}
+	report->stacks = sums_by_text(sums);
+	g_hash_table_destroy(sums);
 }
 
 static int add_book(struct report *report, int fd, struct book *book, const struct report_options *options)
@@ -162,7 +187,7 @@ static int add_book(struct report *report, int fd, struct book *book, const stru
 		return r;
 	if (report->stacked) {
 		add_stacks(report, book);
-		stacks_tidy(book->stacks, &report->tally);
+		stacks_tidy(&book->stacks, &report->tally);
 	}
 	if (options->namer)
 		book_resolve(book, &report->tally, options->namer, options->lists, &options->process);
@@ -197,7 +222,7 @@ static int take_tally(int fd, struct report *report, struct book *book, const st
 		struct stack_sites stack_sites = begin_stacked(fd, book, options);
 		const struct tally_sites sites = { stack_sites_of, &stack_sites };
 		if (head->mode == SHADOW_STACK)
-			stacks_drain(fd, book->stacks, options->namer, &options->process, options->drives,
+			stacks_drain(fd, &book->stacks, options->namer, &options->process, options->drives,
 				&book->modules);
 		r = tally_take(fd, head, report->now_boot_ns, options->min_age_ms, &sites, &report->tally);
 		stack_sites_end(&stack_sites);

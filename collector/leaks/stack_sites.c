@@ -5,11 +5,12 @@
 #include <unistd.h>
 
 #include "collector/symbols/noise.h"
+#include "schema/base/cleanup.h"
 
 enum { FRAMES_MAX = 256, STACK_UNKNOWN = 1, STACK_KNOWN = 2 };
 
 /* Of blocks that a predecessor knew as somebody's: by whom they were made is not known any more. */
-static const uint64_t nobody = 0;
+static const struct stack_call nobody;
 static const char known_leaks[] = "[known leaks]";
 
 struct stack_sites stack_sites_begin(struct book *book, const struct lists *lists, int fd)
@@ -25,32 +26,41 @@ void stack_sites_end(struct stack_sites *sites)
 bool stack_sites_matter(const struct book *book, const struct table_head *head)
 {
 	return head->mode == SHADOW_STACK || head->mode == SHADOW_SAMPLE ||
-	       g_hash_table_size(book->stacks) > 0;
+	       g_hash_table_size(book->stacks.note) > 0;
 }
 
-/* Two leaks of one caller are told apart where one of them is known. */
-static gint64 key_of(uint64_t caller, bool suppressed)
+/*
+ * A place in a file, or where there is none an address: what was unloaded leaves its addresses to others. Two
+ * leaks of one caller are told apart where one of them is known.
+ */
+static void put_key(struct buf *key, const struct stack_call *call, bool suppressed)
 {
-	return (gint64)(caller << 1 | suppressed);
+	const struct module *module = call->module;
+
+	buf_printf(key, "%d %llx ", suppressed, (unsigned long long)(module ? call->offset : call->caller));
+	for (unsigned i = 0; module && i < module->id.n; i++)
+		buf_printf(key, "%02x", module->id.bytes[i]);
+	buf_putc(key, '\0');
 }
 
 GHashTable *stack_sites_new(void)
 {
-	return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
 /* Its number; 0 where there are too many: one is left for what is known, whoever made it. */
-static uint32_t find_or_add(struct book *book, uint64_t caller, bool suppressed)
+static uint32_t find_or_add(struct book *book, const struct stack_call *call, bool suppressed)
 {
-	gint64 key = key_of(caller, suppressed);
-	uint32_t number = GPOINTER_TO_UINT(g_hash_table_lookup(book->merged, &key));
+	CLEANUP_BUF struct buf key = BUF_INIT;
 
-	if (number || g_hash_table_size(book->merged) >= TALLY_MERGED - (caller != nobody))
+	put_key(&key, call, suppressed);
+	if (buf_error(&key))
+		return 0;
+	uint32_t number = GPOINTER_TO_UINT(g_hash_table_lookup(book->merged, key.data));
+	if (number || g_hash_table_size(book->merged) >= TALLY_MERGED - (call != &nobody))
 		return number;
 	number = SHADOW_SITES + g_hash_table_size(book->merged);
-	gint64 *kept = g_new(gint64, 1);
-	*kept = key;
-	g_hash_table_insert(book->merged, kept, GUINT_TO_POINTER(number));
+	g_hash_table_insert(book->merged, g_strdup(key.data), GUINT_TO_POINTER(number));
 	return number;
 }
 
@@ -69,25 +79,25 @@ static bool is_suppressed_at(
 	return known == STACK_KNOWN;
 }
 
-static bool is_suppressed(struct stack_sites *sites, const struct stack_note *note)
+static bool is_suppressed(struct stack_sites *sites, const struct stack_path *path)
 {
-	for (unsigned i = 0; i < note->n; i++)
-		if (is_suppressed_at(sites, note->call[i].symbol, note->call[i].module))
+	for (unsigned i = 0; i < path->n; i++)
+		if (is_suppressed_at(sites, path->call[i].symbol, path->call[i].module))
 			return true;
 	return false;
 }
 
 /* The frame to show of a stack, and the call that it is of. That of the runtime's own where the block is kept
  * by it. */
-static struct skip_frame choose(const struct lists *lists, const struct stack_note *note, uint64_t size,
+static struct skip_frame choose(const struct lists *lists, const struct stack_path *path, uint64_t size,
 	unsigned *ret_call, bool *ret_wrapper)
 {
 	struct skip_frame frame[FRAMES_MAX];
 	unsigned call_of[FRAMES_MAX], n = 0;
 
-	for (unsigned i = 0; i < note->n && n < FRAMES_MAX; i++) {
-		const struct symbol *symbol = note->call[i].symbol;
-		const char *module = note->call[i].module ? note->call[i].module->name : NULL;
+	for (unsigned i = 0; i < path->n && n < FRAMES_MAX; i++) {
+		const struct symbol *symbol = path->call[i].symbol;
+		const char *module = path->call[i].module ? path->call[i].module->name : NULL;
 		unsigned of = symbol && symbol->n ? symbol->n : 1;
 		for (unsigned k = 0; k < of && n < FRAMES_MAX; k++) {
 			const char *function =
@@ -128,7 +138,7 @@ static void name_site(struct book *book, struct book_site *site, const struct st
 /* Of leaks that are known, but not by whom they were made; 0 where there is none. */
 static uint32_t known_site(const struct stack_sites *sites)
 {
-	uint32_t number = find_or_add(sites->book, nobody, true);
+	uint32_t number = find_or_add(sites->book, &nobody, true);
 	struct book_site *site = number ? book_get(sites->book, number) : NULL;
 
 	if (!site)
@@ -140,21 +150,21 @@ static uint32_t known_site(const struct stack_sites *sites)
 }
 
 /* 0: it stays with the region's own site. */
-static uint32_t site_of(struct stack_sites *sites, const struct stack_note *note, uint64_t size)
+static uint32_t site_of(struct stack_sites *sites, const struct stack_path *path, uint64_t size)
 {
 	struct book *book = sites->book;
-	bool suppressed = is_suppressed(sites, note), wrapper;
+	bool suppressed = is_suppressed(sites, path), wrapper;
 	unsigned call;
-	struct skip_frame frame = choose(sites->lists, note, size, &call, &wrapper);
+	struct skip_frame frame = choose(sites->lists, path, size, &call, &wrapper);
 
 	if (!suppressed && call == 0)
 		return 0;
-	uint32_t number = find_or_add(book, note->call[call].caller, suppressed);
+	uint32_t number = find_or_add(book, &path->call[call], suppressed);
 	struct book_site *site = number ? book_get(book, number) : NULL;
 	if (!site)
 		return suppressed ? known_site(sites) : 0;
 	if (site->name.edition != sites->lists->edition || (frame.function && !site->name.symbol))
-		name_site(book, site, &note->call[call], &frame);
+		name_site(book, site, &path->call[call], &frame);
 	site->name.suppressed = suppressed;
 	site->name.edition = sites->lists->edition;
 	return number;
@@ -186,12 +196,12 @@ uint32_t stack_sites_of(void *stack_sites, const struct table_block *block)
 	struct stack_sites *sites = stack_sites;
 	struct stack_note *note = block->sample == TABLE_NO_SAMPLE
 					  ? NULL
-					  : stacks_find(sites->book->stacks, block->sample, block->number);
+					  : stacks_find(&sites->book->stacks, block->sample, block->number);
 
 	if (!note)
 		return block->sample == TABLE_NO_SAMPLE ? block->site : site_by_verdict(sites, block);
 	if (note->edition != sites->lists->edition) {
-		note->site = site_of(sites, note, block->size);
+		note->site = site_of(sites, note->path, block->size);
 		note->edition = sites->lists->edition;
 		const struct book_site *site = note->site ? book_get(sites->book, note->site) : NULL;
 		keep_verdict(sites, block, site && site->name.suppressed);

@@ -14,51 +14,157 @@ enum {
 	SPARE = 1024, /* stacks of blocks that are gone */
 };
 
-static void free_note(void *it)
-{
-	struct stack_note *note = it;
+/* --- paths --- */
 
-	for (unsigned i = 0; i < note->n; i++) {
-		module_unref(note->call[i].module);
-		symbol_unref(note->call[i].symbol);
+static size_t path_bytes(const struct stack_path *path)
+{
+	return sizeof(*path) + path->n * sizeof(*path->call) + strlen(path->folded) + 1;
+}
+
+static guint hash_path(gconstpointer it)
+{
+	const struct stack_path *path = it;
+	uint64_t hash = path->n;
+
+	/* Multiplicative, after Knuth, The Art of Computer Programming, 6.4; the factor is 2^64 divided by
+	 * the golden ratio. */
+	for (unsigned i = 0; i < path->n; i++)
+		hash = (hash ^ path->call[i].caller) * UINT64_C(0x9e3779b97f4a7c15);
+	return (guint)(hash >> 32);
+}
+
+static bool is_same_module(const struct module *left, const struct module *right)
+{
+	return left == right || (left && right && left->id.n == right->id.n &&
+					!memcmp(left->id.bytes, right->id.bytes, left->id.n));
+}
+
+/* An address may be another module's by now, or have a name that it had not. */
+static gboolean is_same_path(gconstpointer a, gconstpointer b)
+{
+	const struct stack_path *left = a, *right = b;
+
+	if (left->n != right->n)
+		return false;
+	for (unsigned i = 0; i < left->n; i++)
+		if (left->call[i].caller != right->call[i].caller ||
+			!is_same_module(left->call[i].module, right->call[i].module) ||
+			left->call[i].symbol != right->call[i].symbol)
+			return false;
+	return true;
+}
+
+static void free_path(struct stack_path *path)
+{
+	for (unsigned i = 0; path && i < path->n; i++) {
+		module_unref(path->call[i].module);
+		symbol_unref(path->call[i].symbol);
 	}
-	free(note->folded);
-	free(note);
+	if (path)
+		free(path->folded);
+	free(path);
 }
 
-GHashTable *stacks_new(void)
+/* The same path where it is known, for which `made` is freed; NULL where there is no room for another. */
+static struct stack_path *keep_path(struct stacks *stacks, struct stack_path *made)
 {
-	return g_hash_table_new_full(NULL, NULL, NULL, free_note);
+	struct stack_path *path = g_hash_table_lookup(stacks->path, made);
+
+	if (path) {
+		free_path(made);
+	} else if (stacks->bytes + path_bytes(made) > STACKS_BYTES) {
+		free_path(made);
+		return NULL;
+	} else {
+		path = made;
+		stacks->bytes += path_bytes(path);
+		g_hash_table_add(stacks->path, path);
+	}
+	path->users++;
+	return path;
 }
 
-struct stack_note *stacks_find(GHashTable *stacks, uint32_t sample, uint64_t number)
+static void release_path(struct stacks *stacks, struct stack_path *path)
 {
-	struct stack_note *note = g_hash_table_lookup(stacks, GUINT_TO_POINTER(sample));
+	if (--path->users)
+		return;
+	stacks->bytes -= path_bytes(path);
+	g_hash_table_remove(stacks->path, path);
+	free_path(path);
+}
+
+/* --- notes --- */
+
+void stacks_init(struct stacks *stacks)
+{
+	*stacks = (struct stacks) { .note = g_hash_table_new_full(NULL, NULL, NULL, free),
+		.path = g_hash_table_new(hash_path, is_same_path) };
+}
+
+void stacks_deinit(struct stacks *stacks)
+{
+	GHashTableIter iter;
+	void *path;
+
+	g_hash_table_destroy(stacks->note);
+	g_hash_table_iter_init(&iter, stacks->path);
+	while (g_hash_table_iter_next(&iter, &path, NULL))
+		free_path(path);
+	g_hash_table_destroy(stacks->path);
+}
+
+struct stack_note *stacks_find(const struct stacks *stacks, uint32_t sample, uint64_t number)
+{
+	struct stack_note *note = g_hash_table_lookup(stacks->note, GUINT_TO_POINTER(sample));
 
 	return note && note->number == number ? note : NULL;
 }
 
-static gboolean is_gone(void *sample, void *note, void *number)
+bool stacks_note(struct stacks *stacks, uint32_t sample, uint64_t number, struct stack_path *path)
 {
-	return ((const uint64_t *)number)[GPOINTER_TO_UINT(sample)] !=
-	       ((const struct stack_note *)note)->number;
+	struct stack_path *kept = keep_path(stacks, path);
+	struct stack_note *note = g_hash_table_lookup(stacks->note, GUINT_TO_POINTER(sample));
+
+	if (note)
+		release_path(stacks, note->path);
+	if (!kept) {
+		g_hash_table_remove(stacks->note, GUINT_TO_POINTER(sample));
+		return false;
+	}
+	if (!note) {
+		note = g_new(struct stack_note, 1);
+		g_hash_table_insert(stacks->note, GUINT_TO_POINTER(sample), note);
+	}
+	*note = (struct stack_note) { .number = number, .path = kept };
+	return true;
 }
 
-void stacks_tidy(GHashTable *stacks, const struct tally *tally)
+void stacks_tidy(struct stacks *stacks, const struct tally *tally)
 {
 	CLEANUP_FREE uint64_t *number = NULL;
+	GHashTableIter iter;
+	void *sample, *value;
 
-	if (g_hash_table_size(stacks) <= 2 * tally->n_samples + SPARE)
+	if (g_hash_table_size(stacks->note) <= 2 * tally->n_samples + SPARE)
 		return;
 	number = calloc(SHADOW_SAMPLES, sizeof(*number));
 	for (size_t i = 0; number && i < tally->n_samples; i++)
 		number[tally->sample[i].sample] = tally->sample[i].number;
-	if (number)
-		g_hash_table_foreach_remove(stacks, is_gone, number);
+	g_hash_table_iter_init(&iter, stacks->note);
+	while (number && g_hash_table_iter_next(&iter, &sample, &value)) {
+		const struct stack_note *note = value;
+		if (number[GPOINTER_TO_UINT(sample)] == note->number)
+			continue;
+		release_path(stacks, note->path);
+		g_hash_table_iter_remove(&iter);
+	}
 }
 
+/* --- the ring --- */
+
 /* Takes one out of the ring; false where there is none at the place, or it changed meanwhile. */
-static bool take_copy(int fd, GHashTable *stacks, unsigned place, bool drives, struct shadow_stack *ret)
+static bool take_copy(
+	int fd, const struct stacks *stacks, unsigned place, bool drives, struct shadow_stack *ret)
 {
 	const off_t at = (off_t)(SHADOW_STACKS_AT + place * sizeof(*ret));
 	uint64_t number, nothing = 0;
@@ -109,33 +215,36 @@ static struct stack_call make_call(
 	};
 }
 
-static void note_stack(GHashTable *stacks, const struct namer *namer, const struct module_table *table,
-	const struct shadow_stack *copy, const struct stack *stack, int64_t until_ns)
+static struct stack_path *make_path(const struct namer *namer, const struct module_table *table,
+	const struct stack *stack, int64_t until_ns)
 {
 	struct symbol *symbol[STACK_FRAMES_MAX] = { NULL };
 	CLEANUP_BUF struct buf folded = BUF_INIT;
-	struct stack_note *note = stack->n ? calloc(1, sizeof(*note) + stack->n * sizeof(*note->call)) : NULL;
+	struct stack_path *path = stack->n ? calloc(1, sizeof(*path) + stack->n * sizeof(*path->call)) : NULL;
 	unsigned first = 0;
 
-	if (!note)
-		return;
+	if (!path)
+		return NULL;
 	/* How the shim came to copy it is nobody's leak. */
 	while (first < stack->n - 1 && stack->place[first].module &&
 		!strcmp(stack->place[first].module->name, SHADOW_LIBRARY))
 		first++;
 	symbols_resolve(namer->symbols, stack->place + first, stack->n - first, until_ns, symbol + first);
 	for (unsigned i = first; i < stack->n; i++)
-		note->call[note->n++] = make_call(table, &stack->place[i], symbol[i]);
+		path->call[path->n++] = make_call(table, &stack->place[i], symbol[i]);
 	for (unsigned i = stack->n; i-- > first;)
 		put_place(&folded, &stack->place[i], symbol[i]);
 	buf_putc(&folded, '\0');
-	note->number = copy->number;
-	note->folded = buf_error(&folded) ? NULL : strdup(folded.data);
-	g_hash_table_replace(stacks, GUINT_TO_POINTER(copy->sample), note);
+	path->folded = buf_error(&folded) ? NULL : strdup(folded.data);
+	if (!path->folded) {
+		free_path(path);
+		return NULL;
+	}
+	return path;
 }
 
-static void unwind(GHashTable *stacks, const struct namer *namer, const struct module_table *table,
-	const struct shadow_stack *copy, size_t n)
+static void unwind(struct stacks *stacks, const struct namer *namer, const struct module_table *table,
+	const struct shadow_stack *copy, size_t n, bool drives)
 {
 	const int64_t until_ns = clock_monotonic_ns() + NAMER_PATIENCE_MS * INT64_C(1000000);
 	CLEANUP_FREE struct stack *stack = calloc(AT_ONCE, sizeof(*stack));
@@ -148,12 +257,16 @@ static void unwind(GHashTable *stacks, const struct namer *namer, const struct m
 		memcpy(given[i].registers, copy[i].registers, sizeof(given[i].registers));
 	}
 	symbols_unwind(namer->symbols, table, given, n, until_ns, stack);
-	for (size_t i = 0; i < n; i++)
-		note_stack(stacks, namer, table, &copy[i], &stack[i], until_ns);
+	for (size_t i = 0; i < n; i++) {
+		struct stack_path *path = make_path(namer, table, &stack[i], until_ns);
+		bool noted = path && stacks_note(stacks, copy[i].sample, copy[i].number, path);
+		/* Who only looks meets the same ones again. */
+		stacks->lost += !noted && drives;
+	}
 }
 
-void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const struct namer_process *process,
-	bool drives, struct module_table *table)
+void stacks_drain(int fd, struct stacks *stacks, const struct namer *namer,
+	const struct namer_process *process, bool drives, struct module_table *table)
 {
 	CLEANUP_FREE struct shadow_stack *copy = NULL;
 	size_t n = 0;
@@ -165,7 +278,7 @@ void stacks_drain(int fd, GHashTable *stacks, const struct namer *namer, const s
 		n += take_copy(fd, stacks, place, drives, &copy[n]);
 		if (n && (n == AT_ONCE || place == SHADOW_STACKS - 1)) {
 			namer_read_modules(namer, process, table, copy[0].registers[NAMER_PC]);
-			unwind(stacks, namer, table, copy, n);
+			unwind(stacks, namer, table, copy, n, drives);
 			n = 0;
 		}
 	}

@@ -32,22 +32,6 @@ static int read_board(struct view *view, const struct place *place, struct board
 
 void leak_stat_put(struct buf *out, const struct leak_stat *stat)
 {
-	struct {
-		const char *key;
-		uint64_t value;
-	} const numbers[] = {
-		{ "live_bytes", stat->live_bytes },
-		{ "live_blocks", stat->live_blocks },
-		{ "suspect_bytes", stat->suspect_bytes },
-		{ "suspect_blocks", stat->suspect_blocks },
-		{ "preattach_blocks", stat->preattach_blocks },
-		{ "runtime_bytes", stat->runtime_bytes },
-		{ "lost", stat->lost },
-		{ "uncovered_bytes", stat->uncovered_bytes },
-		{ "region_bytes", stat->region_bytes },
-		{ "kept_bytes", stat->kept_bytes },
-		{ "sites", stat->sites },
-	};
 	char text[64];
 	struct buf word = BUF_FIXED(text);
 
@@ -59,11 +43,11 @@ void leak_stat_put(struct buf *out, const struct leak_stat *stat)
 	else
 		buf_putc(&word, '-');
 	render_key(out, "since", word.data, word.len);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+	for (unsigned i = 0; i < N_LEAK_COUNTS; i++) {
 		if (stat->counted_ns)
-			render_key_u64(out, numbers[i].key, numbers[i].value);
+			render_key_u64(out, leak_count_key[i], leak_count_get(stat, i));
 		else
-			render_key_unknown(out, numbers[i].key);
+			render_key_unknown(out, leak_count_key[i]);
 	}
 	if (stat->counted_ns && stat->rate_1m != LEAK_RATE_UNKNOWN)
 		render_key_i64(out, "rate_1m", stat->rate_1m);
@@ -92,9 +76,7 @@ static void put_vms_app(struct view *view, const struct place *place, uint64_t m
 static int stat_render(
 	struct view *view, const struct place *place, const struct caller *caller, struct buf *out)
 {
-	static const char *const keys[] = { "since", "live_bytes", "live_blocks", "suspect_bytes",
-		"suspect_blocks", "preattach_blocks", "runtime_bytes", "lost", "uncovered_bytes",
-		"region_bytes", "kept_bytes", "sites", "rate_1m", "counted", "vms_app" };
+	static const char *const behind[] = { "rate_1m", "counted", "vms_app" };
 	struct board_leaks leaks;
 	int r = read_board(view, place, &leaks);
 
@@ -102,8 +84,11 @@ static int stat_render(
 		return r;
 	if (r) {
 		render_key_text(out, "mode", "none");
-		for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-			render_key_unknown(out, keys[i]);
+		render_key_unknown(out, "since");
+		for (unsigned i = 0; i < N_LEAK_COUNTS; i++)
+			render_key_unknown(out, leak_count_key[i]);
+		for (size_t i = 0; i < sizeof(behind) / sizeof(*behind); i++)
+			render_key_unknown(out, behind[i]);
 		return 0;
 	}
 	if (view->nudges)

@@ -3,7 +3,13 @@
 
 #include "schema/history/pack_varint.h"
 
-enum { VERSION = 1, STAT_NUMBERS = 16, SITE_NUMBERS = 8 };
+enum { VERSION = 2, SITE_NUMBERS = 8 };
+
+/* How many counts a version has. */
+static unsigned n_counts(uint64_t version)
+{
+	return version == 1 ? LEAK_COUNT_stacks_lost : version == VERSION ? N_LEAK_COUNTS : 0;
+}
 
 static void put(struct buf *out, uint64_t value)
 {
@@ -42,15 +48,14 @@ static int64_t to_rate(uint64_t packed)
 
 void pack_leaks_stat(struct buf *out, const struct leak_stat *stat)
 {
-	const uint64_t numbers[STAT_NUMBERS] = { stat->trace.mode, stat->trace.rate_bytes,
-		(uint64_t)stat->since_ns, (uint64_t)stat->counted_ns, stat->live_bytes, stat->live_blocks,
-		stat->suspect_bytes, stat->suspect_blocks, stat->preattach_blocks, stat->runtime_bytes,
-		stat->lost, stat->uncovered_bytes, stat->region_bytes, stat->kept_bytes, stat->sites,
-		of_rate(stat->rate_1m) };
-
 	put(out, VERSION);
-	for (unsigned i = 0; i < STAT_NUMBERS; i++)
-		put(out, numbers[i]);
+	put(out, stat->trace.mode);
+	put(out, stat->trace.rate_bytes);
+	put(out, (uint64_t)stat->since_ns);
+	put(out, (uint64_t)stat->counted_ns);
+	for (unsigned i = 0; i < N_LEAK_COUNTS; i++)
+		put(out, leak_count_get(stat, i));
+	put(out, of_rate(stat->rate_1m));
 }
 
 void pack_leaks_count(struct buf *out, uint64_t n)
@@ -90,33 +95,29 @@ void pack_leaks_block(struct buf *out, struct leak_block *before, const struct l
 
 bool pack_leaks_open(struct pack_leaks *pack, const void *bytes, size_t len, struct leak_stat *ret_stat)
 {
-	uint64_t version, n[STAT_NUMBERS];
+	enum { MODE, RATE_BYTES, SINCE, COUNTED, N_HEAD };
+	uint64_t version, head[N_HEAD], value, rate;
 
 	*pack = (struct pack_leaks) { .at = bytes, .end = (const uint8_t *)bytes + len };
-	if (!varint_get(&pack->at, pack->end, &version) || version != VERSION)
+	if (!varint_get(&pack->at, pack->end, &version) || !n_counts(version))
 		return false;
-	for (unsigned i = 0; i < STAT_NUMBERS; i++)
-		if (!varint_get(&pack->at, pack->end, &n[i]))
+	for (unsigned i = 0; i < N_HEAD; i++)
+		if (!varint_get(&pack->at, pack->end, &head[i]))
 			return false;
-	if (!varint_get(&pack->at, pack->end, &pack->n_sites))
-		return false;
 	*ret_stat = (struct leak_stat) {
-		.trace = { n[0] < N_SHADOW_MODES ? (uint32_t)n[0] : SHADOW_OFF, n[1] },
-		.since_ns = (int64_t)n[2],
-		.counted_ns = (int64_t)n[3],
-		.live_bytes = n[4],
-		.live_blocks = n[5],
-		.suspect_bytes = n[6],
-		.suspect_blocks = n[7],
-		.preattach_blocks = n[8],
-		.runtime_bytes = n[9],
-		.lost = n[10],
-		.uncovered_bytes = n[11],
-		.region_bytes = n[12],
-		.kept_bytes = n[13],
-		.sites = n[14],
-		.rate_1m = to_rate(n[15]),
+		.trace = { head[MODE] < N_SHADOW_MODES ? (uint32_t)head[MODE] : SHADOW_OFF,
+			head[RATE_BYTES] },
+		.since_ns = (int64_t)head[SINCE],
+		.counted_ns = (int64_t)head[COUNTED],
 	};
+	for (unsigned i = 0; i < n_counts(version); i++) {
+		if (!varint_get(&pack->at, pack->end, &value))
+			return false;
+		leak_count_set(ret_stat, i, value);
+	}
+	if (!varint_get(&pack->at, pack->end, &rate) || !varint_get(&pack->at, pack->end, &pack->n_sites))
+		return false;
+	ret_stat->rate_1m = to_rate(rate);
 	return true;
 }
 

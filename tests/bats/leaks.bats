@@ -382,6 +382,9 @@ write_to() {
 	order "wrapped_b 10 100000"
 	suspects() { [[ $(awk -F'\t' '$8 == "grab" { print $1, $3 }' "$LEAKS/callers" | sort | paste -sd,) == "$1" ]]; }
 	retry_until 15 suspects "0 2000000,1000000 1000000"
+	# A process with two leaks of one place is one process.
+	of_group() { [[ $(awk -F'\t' '$8 == "grab" { print $10, $1, $3 }' "$MNT/local/by-name/leaky/leaks") == "$1" ]]; }
+	retry_until 10 of_group "1 1000000 3000000"
 	# However blocks are chosen from now on.
 	echo "sample 1024" >"$LEAKS/trace"
 	suspects "0 2000000,1000000 1000000"

@@ -128,12 +128,31 @@ static void packed_is_unpacked(void **state)
 	buf_deinit(&out);
 }
 
+/* What was stored before there were as many counts. */
+static void what_an_older_one_packed_is_unpacked(void **state)
+{
+	/* The version, mode, rate, since, counted; eleven counts; no rate; no sites. */
+	static const uint8_t first[] = { 1, 1, 0, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 0, 0 };
+	struct pack_leaks pack;
+	struct leak_stat stat;
+
+	assert_true(pack_leaks_open(&pack, first, sizeof(first), &stat));
+	assert_true(pack.at == pack.end);
+	assert_true(stat.counted_ns == 8 && stat.live_bytes == 10 && stat.sites == 20 && !stat.stacks_lost);
+	assert_true(stat.rate_1m == LEAK_RATE_UNKNOWN);
+	for (size_t len = 0; len < sizeof(first); len++)
+		assert_false(pack_leaks_open(&pack, first, len, &stat));
+	static const uint8_t none[sizeof(first)] = { 3, 1 };
+	assert_false(pack_leaks_open(&pack, none, sizeof(none), &stat));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(traces_read_back_as_they_were_written),
 		cmocka_unit_test(rows_are_what_printf_would_write),
 		cmocka_unit_test(packed_is_unpacked),
+		cmocka_unit_test(what_an_older_one_packed_is_unpacked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
