@@ -14,7 +14,7 @@
 #include "schema/base/cleanup.h"
 #include "schema/base/clock.h"
 
-enum { BLOCK_BYTES = 512, MS_NS = 1000000 };
+enum { MS_NS = 1000000 };
 
 /*
  * That the file can neither be cut beneath the mapping nor be another's: a memfd is the only kind that has
@@ -101,25 +101,9 @@ void region_unref(struct region *region)
 	free(region);
 }
 
-uint64_t region_bytes(const struct region *region)
-{
-	struct stat st;
-
-	return fstat(region->fd, &st) ? 0 : (uint64_t)st.st_blocks * BLOCK_BYTES;
-}
-
 uint64_t region_age_ms(const struct region *region, int64_t now_boot_ns)
 {
 	uint64_t now_ns = now_boot_ns > 0 ? (uint64_t)now_boot_ns : 0;
 
 	return now_ns > region->fixed.created_boot_ns ? (now_ns - region->fixed.created_boot_ns) / MS_NS : 0;
-}
-
-/* By the clocks of now: the wall clock may have been set since the region was made. */
-int64_t region_epoch_ns(const struct region *region, uint32_t epoch)
-{
-	int64_t boot_ns = clock_boottime_ns(), real_ns = clock_realtime_ns();
-	uint64_t age_ms = region_age_ms(region, boot_ns), epoch_ms = shadow_epoch_ms(epoch);
-
-	return real_ns - (int64_t)(age_ms > epoch_ms ? age_ms - epoch_ms : 0) * MS_NS;
 }

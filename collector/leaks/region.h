@@ -66,12 +66,6 @@ int region_settle(struct region *region, struct err *err);
 struct region *region_ref(struct region *region);
 void region_unref(struct region *region);
 
-/* Bytes that the region takes: what is allocated of the file. 0 where that cannot be known. */
-uint64_t region_bytes(const struct region *region);
-
 /* Since the region was made, CLOCK_BOOTTIME, in ms: what shadow_epoch_at takes. Of one that claims to be of
  * the future: 0. */
 uint64_t region_age_ms(const struct region *region, int64_t now_boot_ns);
-
-/* When an epoch of it began, as the wall clock had it: ns since 1970. */
-int64_t region_epoch_ns(const struct region *region, uint32_t epoch);

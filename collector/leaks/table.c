@@ -10,12 +10,25 @@
 
 #include "schema/base/array.h"
 #include "schema/base/cleanup.h"
+#include "schema/base/clock.h"
 
 enum {
 	CHUNK_WORDS = 4096, /* slots read at once */
 	BATCH = 256,        /* blocks handed over at once */
 	TRIES = 8,          /* of a slot that is cut by a change */
 };
+
+/* The wall clock may have been set since: then by that of now. Two clocks are not read at once, so that what
+ * is less is none. */
+static uint64_t created_real_ns(const struct shadow_header *header)
+{
+	const uint64_t step_ns = 10000000;
+	uint64_t age_ns = (uint64_t)clock_boottime_ns() - header->created_boot_ns;
+	uint64_t by_now_ns = (uint64_t)clock_realtime_ns() - age_ns;
+	uint64_t difference_ns = by_now_ns - header->created_real_ns;
+
+	return difference_ns + step_ns > 2 * step_ns ? by_now_ns : header->created_real_ns;
+}
 
 int table_read_head(int fd, struct table_head *ret_head, const char **ret_fault)
 {
@@ -43,7 +56,7 @@ int table_read_head(int fd, struct table_head *ret_head, const char **ret_fault)
 		.first_epoch = shadow_slot_epoch(header.attached),
 		.stamp_epoch = shadow_slot_epoch(header.stamp),
 		.created_boot_ns = header.created_boot_ns,
-		.created_real_ns = header.created_real_ns,
+		.created_real_ns = created_real_ns(&header),
 		.attached_boot_ns = header.attached_boot_ns,
 		.mapped_bytes = header.mapped_bytes,
 		.sites_used = header.sites_used < SHADOW_SITES ? (uint32_t)header.sites_used : SHADOW_SITES,
