@@ -44,6 +44,7 @@ test libjemalloc2     other allocators under the shim (tests/bats/preload.bats)
 test libtcmalloc-minimal4 the same
 test libmimalloc2.0   the same
 soak libclang-rt-dev  libFuzzer and the sanitizers of clang
+bench lxcfs                        bench-mount
 bench atop                         bench-peers
 bench pcp                          bench-peers (pmcd, pmdaproc, pmlogger)
 bench prometheus-node-exporter     bench-peers
