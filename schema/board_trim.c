@@ -21,29 +21,49 @@ static uint64_t slots_on(size_t page)
 	return up_to_last & ~((UINT64_C(1) << first) - 1);
 }
 
-/* Pages of a word without a living process; neighbours go in one call. */
-static void trim_word(struct board_memory *memory, size_t word)
+/* Neighbours go in one call: when a board is opened all of it may have been a predecessor's. */
+struct run {
+	char *begin, *end;
+};
+
+static void give_back(struct run *run)
+{
+	/* What fails keeps its memory, and nothing else. */
+	if (run->end > run->begin)
+		(void)madvise(run->begin, (size_t)(run->end - run->begin), MADV_REMOVE);
+	*run = (struct run) { 0 };
+}
+
+static void add_page(struct run *run, char *page)
+{
+	if (page != run->end) {
+		give_back(run);
+		run->begin = page;
+	}
+	run->end = page + PAGE;
+}
+
+/* Pages of a word without a living process. */
+static void trim_word(struct board_memory *memory, size_t word, struct run *run)
 {
 	uint64_t live = atomic_load_explicit(&memory->live[word], memory_order_relaxed);
 	char *pages = (char *)&memory->slot[word * WORD_SLOTS];
 
-	for (size_t page = 0, end; page < WORD_PAGES; page = end + 1) {
-		end = page;
-		while (end < WORD_PAGES && !(live & slots_on(end)))
-			end++;
-		/* What fails keeps its memory, and nothing else. */
-		if (end > page)
-			(void)madvise(pages + page * PAGE, (end - page) * PAGE, MADV_REMOVE);
-	}
+	for (size_t page = 0; page < WORD_PAGES; page++)
+		if (!(live & slots_on(page)))
+			add_page(run, pages + page * PAGE);
 }
 
 void board_trim(struct board *board)
 {
+	struct run run = { 0 };
+
 	if (sysconf(_SC_PAGESIZE) != PAGE)
 		return;
 	for (size_t i = 0; i < BOARD_BITMAP_WORDS / 64; i++) {
 		for (uint64_t left = board->cleared[i]; left; left &= left - 1)
-			trim_word(board->memory, i * 64 + (size_t)__builtin_ctzll(left));
+			trim_word(board->memory, i * 64 + (size_t)__builtin_ctzll(left), &run);
 		board->cleared[i] = 0;
 	}
+	give_back(&run);
 }
