@@ -50,7 +50,8 @@ enum {
 	N_LEAK_COUNTS,
 };
 
-/* The same by number. */
+/* The same by number. LEAK_COUNT_UNKNOWN: stored by a memfs that did not count it. */
+#define LEAK_COUNT_UNKNOWN UINT64_MAX
 extern const char *const leak_count_key[N_LEAK_COUNTS];
 uint64_t leak_count_get(const struct leak_stat *stat, unsigned count);
 void leak_count_set(struct leak_stat *stat, unsigned count, uint64_t value);

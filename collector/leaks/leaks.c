@@ -113,7 +113,7 @@ static void done_closing(struct job *job)
 {
 	struct closing *closing = (struct closing *)job;
 
-	if (!closing->closed) /* the collector ends: nobody reads any more */
+	if (!closing->closed) /* the collector ends */
 		work_close(job);
 	watch_unref(closing->watch);
 	free(closing);

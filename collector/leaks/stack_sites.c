@@ -165,6 +165,8 @@ static uint32_t site_of(struct stack_sites *sites, const struct stack_path *path
 		return suppressed ? known_site(sites) : 0;
 	if (site->name.edition != sites->lists->edition || (frame.function && !site->name.symbol))
 		name_site(book, site, &path->call[call], &frame);
+	/* That of the newest: its module may have been loaded anew. */
+	site->name.caller = path->call[call].caller;
 	site->name.suppressed = suppressed;
 	site->name.edition = sites->lists->edition;
 	return number;

@@ -122,11 +122,11 @@ struct stack_note *stacks_find(const struct stacks *stacks, uint32_t sample, uin
 
 bool stacks_note(struct stacks *stacks, uint32_t sample, uint64_t number, struct stack_path *path)
 {
-	struct stack_path *kept = keep_path(stacks, path);
 	struct stack_note *note = g_hash_table_lookup(stacks->note, GUINT_TO_POINTER(sample));
 
 	if (note)
 		release_path(stacks, note->path);
+	struct stack_path *kept = keep_path(stacks, path);
 	if (!kept) {
 		g_hash_table_remove(stacks->note, GUINT_TO_POINTER(sample));
 		return false;
@@ -145,7 +145,8 @@ void stacks_tidy(struct stacks *stacks, const struct tally *tally)
 	GHashTableIter iter;
 	void *sample, *value;
 
-	if (g_hash_table_size(stacks->note) <= 2 * tally->n_samples + SPARE)
+	if (g_hash_table_size(stacks->note) <= 2 * tally->n_samples + SPARE &&
+		stacks->bytes < STACKS_BYTES / 2)
 		return;
 	number = calloc(SHADOW_SAMPLES, sizeof(*number));
 	for (size_t i = 0; number && i < tally->n_samples; i++)

@@ -57,7 +57,7 @@ bool stacks_note(struct stacks *stacks, uint32_t sample, uint64_t number, struct
 void stacks_drain(int fd, struct stacks *stacks, const struct namer *namer,
 	const struct namer_process *process, bool drives, struct module_table *table);
 
-/* Drops those of blocks that are not live any more, once they are many. */
+/* Drops those of blocks that are not live any more, once they are many, or large. */
 void stacks_tidy(struct stacks *stacks, const struct tally *tally);
 
 /* The stack of a sample; NULL where it is not known. */

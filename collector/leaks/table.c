@@ -18,16 +18,18 @@ enum {
 	TRIES = 8,          /* of a slot that is cut by a change */
 };
 
-/* The wall clock may have been set since: then by that of now. Two clocks are not read at once, so that what
- * is less is none. */
-static uint64_t created_real_ns(const struct shadow_header *header)
+/* When the region was made, by the wall clock as it is set now. What is less than a step is none: two clocks
+ * are not read at once. And a step is taken roughly, so that times are the same with each reading. */
+static uint64_t began_real_ns(const struct shadow_header *header)
 {
-	const uint64_t step_ns = 10000000;
+	const int64_t step_ns = 1000000000, roughly_ns = 10000000;
 	uint64_t age_ns = (uint64_t)clock_boottime_ns() - header->created_boot_ns;
 	uint64_t by_now_ns = (uint64_t)clock_realtime_ns() - age_ns;
-	uint64_t difference_ns = by_now_ns - header->created_real_ns;
+	int64_t off_ns = (int64_t)(by_now_ns - header->created_real_ns);
 
-	return difference_ns + step_ns > 2 * step_ns ? by_now_ns : header->created_real_ns;
+	if (off_ns > -step_ns && off_ns < step_ns)
+		return header->created_real_ns;
+	return header->created_real_ns + (uint64_t)(off_ns / roughly_ns * roughly_ns);
 }
 
 int table_read_head(int fd, struct table_head *ret_head, const char **ret_fault)
@@ -56,7 +58,8 @@ int table_read_head(int fd, struct table_head *ret_head, const char **ret_fault)
 		.first_epoch = shadow_slot_epoch(header.attached),
 		.stamp_epoch = shadow_slot_epoch(header.stamp),
 		.created_boot_ns = header.created_boot_ns,
-		.created_real_ns = created_real_ns(&header),
+		.created_real_ns = header.created_real_ns,
+		.began_real_ns = began_real_ns(&header),
 		.attached_boot_ns = header.attached_boot_ns,
 		.mapped_bytes = header.mapped_bytes,
 		.sites_used = header.sites_used < SHADOW_SITES ? (uint32_t)header.sites_used : SHADOW_SITES,
@@ -75,7 +78,7 @@ int table_read_head(int fd, struct table_head *ret_head, const char **ret_fault)
 
 int64_t table_epoch_ns(const struct table_head *head, uint32_t epoch)
 {
-	return (int64_t)(head->created_real_ns + shadow_epoch_ms(epoch) * 1000000);
+	return (int64_t)(head->began_real_ns + shadow_epoch_ms(epoch) * 1000000);
 }
 
 bool table_epoch_before(const struct table_head *head, int64_t boot_ns, uint64_t age_ms, uint32_t *ret_epoch)

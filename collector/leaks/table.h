@@ -24,7 +24,8 @@ struct table_head {
 	uint32_t first_epoch; /* what is older is left over from an earlier attach */
 	uint32_t stamp_epoch; /* that of now, or of when nobody drove the region any more */
 	uint64_t created_boot_ns;
-	uint64_t created_real_ns;  /* by the wall clock as it is set now */
+	uint64_t created_real_ns;  /* by the wall clock as it was then: no two of a process have the same */
+	uint64_t began_real_ns;    /* by the wall clock as it is set now */
 	uint64_t attached_boot_ns; /* 0: nobody drives it */
 	uint64_t mapped_bytes;     /* of the process's address space */
 	uint32_t sites_used, modules_used, names_used;

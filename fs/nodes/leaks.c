@@ -44,8 +44,9 @@ void leak_stat_put(struct buf *out, const struct leak_stat *stat)
 		buf_putc(&word, '-');
 	render_key(out, "since", word.data, word.len);
 	for (unsigned i = 0; i < N_LEAK_COUNTS; i++) {
-		if (stat->counted_ns)
-			render_key_u64(out, leak_count_key[i], leak_count_get(stat, i));
+		uint64_t count = leak_count_get(stat, i);
+		if (stat->counted_ns && count != LEAK_COUNT_UNKNOWN)
+			render_key_u64(out, leak_count_key[i], count);
 		else
 			render_key_unknown(out, leak_count_key[i]);
 	}

@@ -3,13 +3,8 @@
 
 #include "schema/history/pack_varint.h"
 
-enum { VERSION = 2, SITE_NUMBERS = 8 };
-
-/* How many counts a version has. */
-static unsigned n_counts(uint64_t version)
-{
-	return version == 1 ? LEAK_COUNT_stacks_lost : version == VERSION ? N_LEAK_COUNTS : 0;
-}
+/* The first version had as many counts as came before stacks_lost, and did not say so. */
+enum { VERSION = 2, FIRST_VERSION = 1, FIRST_COUNTS = LEAK_COUNT_stacks_lost, SITE_NUMBERS = 8 };
 
 static void put(struct buf *out, uint64_t value)
 {
@@ -53,6 +48,7 @@ void pack_leaks_stat(struct buf *out, const struct leak_stat *stat)
 	put(out, stat->trace.rate_bytes);
 	put(out, (uint64_t)stat->since_ns);
 	put(out, (uint64_t)stat->counted_ns);
+	put(out, N_LEAK_COUNTS);
 	for (unsigned i = 0; i < N_LEAK_COUNTS; i++)
 		put(out, leak_count_get(stat, i));
 	put(out, of_rate(stat->rate_1m));
@@ -93,13 +89,29 @@ void pack_leaks_block(struct buf *out, struct leak_block *before, const struct l
 	*before = *block;
 }
 
+/* Those that are not there are unknown; of a later version there may be more. */
+static bool get_counts(struct pack_leaks *pack, uint64_t n, struct leak_stat *ret_stat)
+{
+	uint64_t value;
+
+	for (unsigned i = 0; i < N_LEAK_COUNTS; i++)
+		leak_count_set(ret_stat, i, LEAK_COUNT_UNKNOWN);
+	for (uint64_t i = 0; i < n; i++) {
+		if (!varint_get(&pack->at, pack->end, &value))
+			return false;
+		if (i < N_LEAK_COUNTS)
+			leak_count_set(ret_stat, (unsigned)i, value);
+	}
+	return true;
+}
+
 bool pack_leaks_open(struct pack_leaks *pack, const void *bytes, size_t len, struct leak_stat *ret_stat)
 {
 	enum { MODE, RATE_BYTES, SINCE, COUNTED, N_HEAD };
-	uint64_t version, head[N_HEAD], value, rate;
+	uint64_t version, head[N_HEAD], counts = FIRST_COUNTS, rate;
 
 	*pack = (struct pack_leaks) { .at = bytes, .end = (const uint8_t *)bytes + len };
-	if (!varint_get(&pack->at, pack->end, &version) || !n_counts(version))
+	if (!varint_get(&pack->at, pack->end, &version) || (version != FIRST_VERSION && version != VERSION))
 		return false;
 	for (unsigned i = 0; i < N_HEAD; i++)
 		if (!varint_get(&pack->at, pack->end, &head[i]))
@@ -110,12 +122,10 @@ bool pack_leaks_open(struct pack_leaks *pack, const void *bytes, size_t len, str
 		.since_ns = (int64_t)head[SINCE],
 		.counted_ns = (int64_t)head[COUNTED],
 	};
-	for (unsigned i = 0; i < n_counts(version); i++) {
-		if (!varint_get(&pack->at, pack->end, &value))
-			return false;
-		leak_count_set(ret_stat, i, value);
-	}
-	if (!varint_get(&pack->at, pack->end, &rate) || !varint_get(&pack->at, pack->end, &pack->n_sites))
+	if (version != FIRST_VERSION && !varint_get(&pack->at, pack->end, &counts))
+		return false;
+	if (!get_counts(pack, counts, ret_stat) || !varint_get(&pack->at, pack->end, &rate) ||
+		!varint_get(&pack->at, pack->end, &pack->n_sites))
 		return false;
 	ret_stat->rate_1m = to_rate(rate);
 	return true;

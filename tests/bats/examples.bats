@@ -236,6 +236,10 @@ for target in json.load(sys.stdin):
 	((BASH_REMATCH[2] < BASH_REMATCH[1] / 4))
 	run pgrep -f "$BATS_TEST_TMPDIR/redis-server"
 	assert_output ''
+	MEMFS=$BATS_TEST_TMPDIR run -1 "$TOP/examples/redis-leak"
+	assert_output "redis-leak: no memfs on $BATS_TEST_TMPDIR"
+	PATH=$(realpath "$MEMFS_BUILD"):$PATH MEMFS_RUN=$RUN REDIS_SERVER=false run -1 "$TOP/examples/redis-leak"
+	assert_output --partial 'redis-leak: after 1 tries'
 }
 
 @test "leak-path finds nothing where nothing grows, and says how it is called" {
@@ -243,5 +247,22 @@ for target in json.load(sys.stdin):
 	retry_until 10 test -d "$MNT/local/$STARTED/leaks"
 	run -1 "$TOP/examples/leak-path" "$STARTED" 2
 	assert_output ''
-	run -2 "$TOP/examples/leak-path" redis
+	for argument in redis 1.5 -3 0 ''; do
+		run -2 "$TOP/examples/leak-path" "$STARTED" "$argument"
+		assert_output --partial usage
+		run -2 "$TOP/examples/leak-watch" "$STARTED" 2 "$argument"
+		assert_output --partial usage
+	done
+	# Who is not there, who ends meanwhile, who has not the library.
+	run -2 "$TOP/examples/leak-path" 4194303
+	stop_meanwhile() { sleep 1; kill -KILL "$STARTED"; }
+	stop_meanwhile 3>&- &
+	run -2 "$TOP/examples/leak-path" "$STARTED" 4
+	assert_output --partial 'leak-path: it is gone'
+	wait $!
+	start sleep 1000
+	for example in leak-path leak-watch; do
+		run -2 "$TOP/examples/$example" "$STARTED" 2
+		assert_output --partial "$example: it cannot be traced: the process was not started with the library"
+	done
 }

@@ -128,8 +128,8 @@ static void packed_is_unpacked(void **state)
 	buf_deinit(&out);
 }
 
-/* What was stored before there were as many counts. */
-static void what_an_older_one_packed_is_unpacked(void **state)
+/* What was stored when there were less counts, or will be when there are more. */
+static void what_another_version_packed_is_unpacked(void **state)
 {
 	/* The version, mode, rate, since, counted; eleven counts; no rate; no sites. */
 	static const uint8_t first[] = { 1, 1, 0, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 0, 0 };
@@ -138,10 +138,19 @@ static void what_an_older_one_packed_is_unpacked(void **state)
 
 	assert_true(pack_leaks_open(&pack, first, sizeof(first), &stat));
 	assert_true(pack.at == pack.end);
-	assert_true(stat.counted_ns == 8 && stat.live_bytes == 10 && stat.sites == 20 && !stat.stacks_lost);
+	assert_true(stat.counted_ns == 8 && stat.live_bytes == 10 && stat.sites == 20);
+	assert_true(stat.stacks_lost == LEAK_COUNT_UNKNOWN);
 	assert_true(stat.rate_1m == LEAK_RATE_UNKNOWN);
 	for (size_t len = 0; len < sizeof(first); len++)
 		assert_false(pack_leaks_open(&pack, first, len, &stat));
+	/* One count alone; one more than is known. */
+	static const uint8_t less[] = { 2, 1, 0, 7, 8, 1, 10, 0, 0 };
+	uint8_t more[5 + 1 + N_LEAK_COUNTS + 1 + 2] = { 2, 1, 0, 7, 8, N_LEAK_COUNTS + 1 };
+	assert_true(pack_leaks_open(&pack, less, sizeof(less), &stat));
+	assert_true(pack.at == pack.end && stat.live_bytes == 10 && stat.live_blocks == LEAK_COUNT_UNKNOWN);
+	more[5 + N_LEAK_COUNTS] = 99;
+	assert_true(pack_leaks_open(&pack, more, sizeof(more), &stat));
+	assert_true(pack.at == pack.end && stat.stacks_lost == 99);
 	static const uint8_t none[sizeof(first)] = { 3, 1 };
 	assert_false(pack_leaks_open(&pack, none, sizeof(none), &stat));
 }
@@ -152,7 +161,7 @@ int main(void)
 		cmocka_unit_test(traces_read_back_as_they_were_written),
 		cmocka_unit_test(rows_are_what_printf_would_write),
 		cmocka_unit_test(packed_is_unpacked),
-		cmocka_unit_test(what_an_older_one_packed_is_unpacked),
+		cmocka_unit_test(what_another_version_packed_is_unpacked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

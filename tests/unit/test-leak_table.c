@@ -231,19 +231,20 @@ static void a_wall_clock_that_was_set_since_counts_as_it_is_now(void **state)
 	const char *fault = NULL;
 	shadow_world_make(&world, 4, SHADOW_EXACT, AGE_MS);
 	assert_int_equal(table_read_head(world.fd, &head, &fault), 0);
-	const uint64_t made_ns = head.created_real_ns;
+	const uint64_t made_ns = head.began_real_ns;
 	const int64_t second_ns = 1000000000;
 	int64_t now_ns = table_epoch_ns(&head, head.stamp_epoch);
 
 	/* What is no step is that of then, to the nanosecond. */
 	SHADOW_POKE_HEADER(&world, created_real_ns, made_ns - 2000000);
 	assert_int_equal(table_read_head(world.fd, &head, &fault), 0);
-	assert_int_equal(head.created_real_ns, made_ns - 2000000);
+	assert_int_equal(head.began_real_ns, made_ns - 2000000);
 	const uint64_t elsewhere[] = { 0, made_ns - 3600 * (uint64_t)second_ns,
 		made_ns + 3600 * (uint64_t)second_ns, UINT64_MAX };
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++) {
 		SHADOW_POKE_HEADER(&world, created_real_ns, elsewhere[i]);
 		assert_int_equal(table_read_head(world.fd, &head, &fault), 0);
+		assert_int_equal(head.created_real_ns, elsewhere[i]);
 		int64_t again_ns = table_epoch_ns(&head, head.stamp_epoch);
 		assert_true(again_ns > now_ns - second_ns && again_ns < now_ns + second_ns);
 	}

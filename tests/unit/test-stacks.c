@@ -83,11 +83,18 @@ static void too_many_are_refused_and_what_was_noted_goes(void **state)
 		i++;
 	assert_true(i > STACKS_BYTES / TEXT / 2 && stacks.bytes <= STACKS_BYTES);
 	assert_null(stacks_find(&stacks, i, 1));
-	assert_false(stacks_note(&stacks, 0, 2, path_of(0x100000, TEXT)));
-	assert_null(stacks_find(&stacks, 0, 1));
-	assert_true(stacks_note(&stacks, i, 1, path_of(0x200000, TEXT)));
+	/* Its predecessor's room is its own, unless it is too large for that. */
+	assert_true(stacks_note(&stacks, 0, 2, path_of(0x100000, TEXT)));
+	assert_false(stacks_note(&stacks, 0, 3, path_of(0x200000, 2 * TEXT)));
+	assert_null(stacks_find(&stacks, 0, 2));
+	assert_true(stacks_note(&stacks, i, 1, path_of(0x300000, TEXT)));
 	/* What is known already takes none. */
-	assert_true(stacks_note(&stacks, 0, 3, path_of(16, TEXT)));
+	assert_true(stacks_note(&stacks, 0, 4, path_of(16, TEXT)));
+
+	struct tally_sample live = { .sample = i, .number = 1 };
+	const struct tally tally = { .sample = &live, .n_samples = 1 };
+	stacks_tidy(&stacks, &tally);
+	assert_int_equal(n_paths(&stacks), 1);
 	stacks_deinit(&stacks);
 }
 
