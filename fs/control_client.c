@@ -151,7 +151,8 @@ static int check_time(struct waiter *waiter, int64_t *ret_until_ns)
 	if (waiter->deadline_ns == INT64_MAX && !waiter->cancelled)
 		return 0;
 	int64_t now_ns = waiter->fresh ? waiter->begin_ns : clock_monotonic_ns();
-	if (waiter->cancelled && atomic_load(waiter->cancelled))
+	if (waiter->cancelled && now_ns - waiter->begin_ns >= CONTROL_PATIENCE_MS * INT64_C(1000000) &&
+		atomic_load(waiter->cancelled))
 		return -ECANCELED;
 	if (now_ns >= waiter->deadline_ns)
 		return -ETIMEDOUT;

@@ -50,7 +50,8 @@ void control_client_free(struct control_client *client); /* no call may be under
 /*
  * Asks and waits, at most timeout_ms (negative: without end); any thread. reply was CONTROL_REPLY_INIT, or of
  * an earlier call: its memory is used again. *cancelled (may be NULL) set to true ends the call within
- * CONTROL_CANCEL_MS.
+ * CONTROL_CANCEL_MS, but not before it has waited CONTROL_PATIENCE_MS: who is told of a child's death while
+ * it writes wants the write, which takes no time, and not to be told that it was interrupted.
  *
  * Returns 0 when the collector answered, with the reply filled; else nothing but its memory has changed, and:
  *
@@ -65,4 +66,4 @@ void control_client_free(struct control_client *client); /* no call may be under
  */
 int control_client_call(struct control_client *client, const struct control_ask *ask,
 	struct control_reply *reply, int timeout_ms, const atomic_bool *cancelled);
-enum { CONTROL_CANCEL_MS = 50 };
+enum { CONTROL_CANCEL_MS = 50, CONTROL_PATIENCE_MS = 500 };

@@ -2,6 +2,7 @@
 #include "preload/refuse.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -66,6 +67,23 @@ static bool has_sanitizer(void)
 	return found;
 }
 
+/*
+ * Whether the program brings a malloc of its own, which comes before any that is preloaded. One that is not
+ * position independent and takes the address of malloc has an entry for it in its own procedure linkage
+ * table: the loader gives that for the address, under a symbol that is not defined there, and it leads here.
+ */
+static bool has_own_malloc(void)
+{
+	void *found = dlsym(RTLD_DEFAULT, "malloc");
+	void *symbol = NULL;
+	Dl_info info;
+
+	if (found == (void *)hooks_malloc)
+		return false;
+	return !found || !dladdr1(found, &info, &symbol, RTLD_DL_SYMENT) || !symbol ||
+	       ((const ElfW(Sym) *)symbol)->st_shndx != SHN_UNDEF;
+}
+
 enum shadow_reason refuse_reason(bool handed)
 {
 	/* A child of fork is what its parent was, and may not ask the loader, which may be locked. */
@@ -74,8 +92,7 @@ enum shadow_reason refuse_reason(bool handed)
 			return SHADOW_SECURE;
 		if (has_sanitizer())
 			return SHADOW_SANITIZER;
-		/* The program's own comes before any that is preloaded. */
-		if (hooks_malloc && dlsym(RTLD_DEFAULT, "malloc") != (void *)hooks_malloc)
+		if (hooks_malloc && has_own_malloc())
 			return SHADOW_OWN;
 	}
 	if (!handed && !shim.follow)

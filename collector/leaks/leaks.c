@@ -77,6 +77,7 @@ static void on_found(void *ctx, struct region *region, bool again)
 	watch->wanted = true;
 	region->leaks = watch;
 	watch_publish(watch);
+	leaks_ring_begin(leaks);
 }
 
 static void on_ended(void *ctx, struct region *region)
@@ -263,6 +264,7 @@ void leaks_tick(struct leaks *leaks)
 
 	if (leaks->regions)
 		regions_tick(leaks->regions);
+	leaks_ring_tick(leaks);
 	raise_budget(leaks, now_ns);
 
 	if (now_ns >= leaks->adopt_until_ns)
@@ -325,13 +327,18 @@ int leaks_new(
 	leaks->adopt_until_ns = clock_boottime_ns() + ADOPT_S * second_ns;
 	leaks->epoll = epoll_create1(EPOLL_CLOEXEC);
 	leaks->lists = lists_new(&options->notes[NOTE_LEAKS_SKIP], &options->notes[NOTE_LEAKS_SUPPRESS], 1);
-	int r = leaks->epoll < 0 ? -errno : leaks->lists ? jobs_new(1, &leaks->jobs) : -ENOMEM;
+	leaks->ring_timer = leaks_ring_open();
+	int r = leaks->epoll < 0 || leaks->ring_timer < 0 ? -errno
+		: leaks->lists                            ? jobs_new(1, &leaks->jobs)
+							  : -ENOMEM;
 	if (!r && regions) {
 		leaks->namer.root = regions->root;
 		r = symbols_new(&symbols, &leaks->namer.symbols);
 	}
 	if (!r)
 		r = watch_fd(leaks, jobs_fd(leaks->jobs));
+	if (!r)
+		r = watch_fd(leaks, leaks->ring_timer);
 	if (!r && regions) {
 		struct regions_options hooked = *regions;
 		hooked.hooks = (struct regions_hooks) { .found = on_found, .ended = on_ended, .ctx = leaks };
@@ -372,6 +379,7 @@ void leaks_free(struct leaks *leaks)
 	lists_unref(leaks->lists);
 	symbols_free(leaks->namer.symbols);
 	regions_free(leaks->regions);
+	close_fd(&leaks->ring_timer);
 	close_fd(&leaks->epoll);
 	free(leaks);
 }
@@ -417,6 +425,7 @@ int leaks_fd(const struct leaks *leaks)
 void leaks_dispatch(struct leaks *leaks)
 {
 	jobs_dispatch(leaks->jobs);
+	leaks_ring_dispatch(leaks);
 	if (leaks->regions)
 		regions_dispatch(leaks->regions);
 }

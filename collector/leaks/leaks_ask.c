@@ -69,6 +69,7 @@ void leaks_set_trace(struct leaks *leaks, struct inquiries *inquiries, struct co
 	}
 	watch->stat = (struct leak_stat) { .rate_1m = LEAK_RATE_UNKNOWN };
 	watch_publish(watch);
+	leaks_ring_begin(leaks);
 	watch->wanted = watch->counting || !watch_count(watch);
 	control_call_answer(call, CONTROL_OK, 0, NULL, 0);
 }

@@ -210,6 +210,13 @@ static bool is_stacked(
 	return options->namer && stack_sites_matter(book, head);
 }
 
+void report_drain(int fd, struct book *book, const struct report_options *options)
+{
+	pthread_mutex_lock(&book->lock);
+	stacks_drain(fd, &book->stacks, options->namer, &options->process, options->drives, &book->modules);
+	pthread_mutex_unlock(&book->lock);
+}
+
 /* Of blocks whose stack is known, that says whom they are counted for. */
 static int take_tally(int fd, struct report *report, struct book *book, const struct report_options *options)
 {

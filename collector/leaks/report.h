@@ -43,6 +43,9 @@ struct report {
 int report_take(int fd, struct book *book, const struct report_options *options, struct report *ret_report);
 void report_deinit(struct report *report);
 
+/* Takes stacks out of the ring, and no count. */
+void report_drain(int fd, struct book *book, const struct report_options *options);
+
 /*
  * records_take, by the sites that `callers` has. Where some are not the region's own, the callers of these
  * (stack_sites_callers) are stored, for the caller to free, else NULL; ret_merged_caller NULL: nobody asks.

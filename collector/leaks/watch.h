@@ -29,6 +29,7 @@ struct watch {
 	uint32_t slot;      /* on the board; BOARD_LEAKS: none was free */
 	uint64_t min_age_s; /* its own; UINT64_MAX: that of the node */
 	bool counting;      /* a worker is at it */
+	bool draining;      /* a worker takes stacks out of the ring */
 	bool budgeted;      /* nobody asked for it */
 	bool wanted;        /* somebody looks: as soon as can be */
 	bool ended;         /* no more counts */
@@ -40,7 +41,8 @@ struct watch {
 	struct leak_stat stat;
 	struct leak_site *top; /* [n_top], names are the book's */
 	size_t n_top;
-	uint64_t stacks_next;                         /* of the ring, when it was emptied last */
+	uint64_t stacks_next;                         /* of the ring, when it was last counted for them */
+	uint64_t ring_next;                           /* the same, when it was last emptied between counts */
 	int64_t minute;                               /* epoch / 60: the last that was recorded */
 	struct leak_site recorded[LEAK_MINUTE_SITES]; /* as they stand in history */
 	size_t n_recorded;
@@ -50,6 +52,8 @@ struct leaks {
 	struct leaks_options options;
 	struct regions *regions; /* NULL: none */
 	int epoll;
+	int ring_timer; /* leaks_ring.c */
+	bool ring_runs; /* the timer */
 	struct jobs *jobs;
 	struct namer namer;
 	struct lists *lists; /* in force */
@@ -92,6 +96,16 @@ void watch_release(struct watch *watch);
 /* Hands the largest sites to history, where they are other than before; once a minute. What was counted last
  * before a process fell idle is recorded with the next minute. */
 void watch_record_minute(struct watch *watch);
+
+/*
+ * Rings of stacks are emptied between counts, too, by a timer: its descriptor, or -1 with errno. It is begun
+ * where somebody may be traced by stacks from now on, and at a tick where somebody is; it ends itself.
+ * _dispatch when it may have expired.
+ */
+int leaks_ring_open(void);
+void leaks_ring_begin(struct leaks *leaks);
+void leaks_ring_tick(struct leaks *leaks);
+void leaks_ring_dispatch(struct leaks *leaks);
 
 /* Begins a count, unless one is under way. False without memory. */
 bool watch_count(struct watch *watch);

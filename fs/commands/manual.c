@@ -107,7 +107,7 @@ void manual_put_program(struct buf *out)
 		".PP\nwhich are the first twenty places of\n.I leaks/callers\nof its remains in\n.IR ended/ ,\nseparated by TAB.\n"
 		"Where blocks could not be recorded, the first line ends with their number.\n"
 		".SH FIND A LEAK\nThree commands, of which the first has every block on record:\n"
-		".PP\n.EX\nmemfs run \\-\\- ./server &\nhead /memfs/local/$!/leaks/callers\ngrep leak /memfs/local/events\n.EE\n"
+		".PP\n.EX\nmemfs run \\-\\- ./server &\nhead /memfs/local/$!/leaks/callers\ngrep \\-P \\(aq\\etleak\\et\\(aq /memfs/local/events\n.EE\n"
 		".PP\nThe second, after a minute, shows the places in the code with the most bytes that are not freed; the one with a\n"
 		".I rate_1m\nthat stays is a leak, a cache levels off.\nThe third waits, and tells of each place that comes to 1 MiB of them\n"
 		"or grows steadily by as much, once each.\n"

@@ -141,6 +141,16 @@ refused() {
 	tail -n 1 "$local/errors" | grep -q '"9999105"'
 }
 
+# A shell is told of its children's ends while it writes.
+@test 'a signal that is no end of the writer fails no write' {
+	run -0 bash -c 'for i in {1..150}; do
+		sleep 100 & kill $!
+		echo "history_days $((i % 30 + 1))" >"$1/config" || exit
+	done' bash "$local"
+	refute_output --partial Interrupted
+	[[ $(field "$local/config" history_days) == 1 ]]
+}
+
 @test 'a write that waits can be interrupted' {
 	local collector
 	collector=$(collector_pid)

@@ -255,14 +255,22 @@ for target in json.load(sys.stdin):
 	done
 	# Who is not there, who ends meanwhile, who has not the library.
 	run -2 "$TOP/examples/leak-path" 4194303
-	stop_meanwhile() { sleep 1; kill -KILL "$STARTED"; }
+	looked_once() { compgen -G "$BATS_TEST_TMPDIR/tmp.*/first" >/dev/null; }
+	stop_meanwhile() { retry_until 10 looked_once; kill -KILL "$STARTED"; }
 	stop_meanwhile 3>&- &
-	run -2 "$TOP/examples/leak-path" "$STARTED" 4
+	TMPDIR=$BATS_TEST_TMPDIR run -2 "$TOP/examples/leak-path" "$STARTED" 4
 	assert_output --partial 'leak-path: it is gone'
 	wait $!
 	start sleep 1000
 	for example in leak-path leak-watch; do
 		run -2 "$TOP/examples/$example" "$STARTED" 2
-		assert_output --partial "$example: it cannot be traced: the process was not started with the library"
+		assert_output --partial "$example: it cannot be traced: it was started without libmemfs-preload.so"
 	done
+	# By stacks from now on, which says nothing of what there is.
+	start env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" MEMFS_TRACE=exact sleep 1000
+	retry_until 10 test -d "$MNT/local/$STARTED/leaks"
+	run -2 "$TOP/examples/leak-path" "$STARTED" 2
+	assert_output 'leak-path: it was traced by "exact", and is with stacks from now on: look again when what it has now was replaced'
+	assert_equal "$(cat "$MNT/local/$STARTED/leaks/trace")" 'stacks 65536'
+	run -1 "$TOP/examples/leak-path" "$STARTED" 2
 }

@@ -7,7 +7,7 @@ load programs
 load cgroup
 
 setup_file() {
-	build_programs leaky
+	build_programs leaky shadow
 }
 
 teardown() {
@@ -307,6 +307,25 @@ leaks_min_age 1' first_mnt=$MNT
 	assert_output 0
 	# An estimate, of so few blocks as large as these none at all.
 	caller_is leak live_bytes 2000000
+}
+
+@test "stacks are taken between ticks, before the ring is full" {
+	setup_memfs
+	begin_leaky MEMFS_TRACE="stacks 1"
+	order "leak 20 1000"
+	retry_until 15 caller_is leak live_blocks 20
+	# From now on a tick comes too late.
+	echo 'sample_interval_ms 600000' >"$MNT/local/config"
+	header() { program shadow header "$PID" | awk -v key="$1" '$1 == key { print $2 }'; }
+	is_taken() { (($(header stacks_waiting) < 20)); }
+	for burst in {1..10}; do
+		retry_until 15 is_taken
+		order "leak 100 1000"
+	done
+	retry_until 15 is_taken
+	assert_equal "$(header stacks_dropped)" 0
+	retry_until 10 stat_is stacks_lost 0
+	[[ $(awk '/main;leak [0-9]+$/ { print $2 }' "$LEAKS/folded") == 1020000 ]]
 }
 
 @test "wrappers that people name are looked through" {

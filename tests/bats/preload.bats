@@ -403,12 +403,12 @@ def run(): json.loads(json.dumps([{str(i): [i] * 3} for i in range(5000)]))
 threads = [threading.Thread(target=run) for _ in range(4)]
 [t.start() for t in threads]; [t.join() for t in threads]
 print(sum(len(str(i)) for i in range(100000)))'
-	PYTHONMALLOC=malloc python3 -c "$python" >"$BATS_TEST_TMPDIR/python"
+	PYTHONMALLOC=malloc /usr/bin/python3 -c "$python" >"$BATS_TEST_TMPDIR/python"
 	for mode in off exact 'sample 10000' 'stacks 10000'; do
 		export MEMFS_TRACE=$mode
 		with_shim sqlite3 :memory: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i, hex(i * 7919 % 10007) AS h FROM n ORDER BY h, i" | cmp - "$BATS_TEST_TMPDIR/sqlite"
 		with_shim git -C "$TOP" log --stat -n 5 | cmp - "$BATS_TEST_TMPDIR/git"
-		with_shim env PYTHONMALLOC=malloc python3 -c "$python" | cmp - "$BATS_TEST_TMPDIR/python"
+		with_shim env PYTHONMALLOC=malloc /usr/bin/python3 -c "$python" | cmp - "$BATS_TEST_TMPDIR/python"
 	done
 }
 

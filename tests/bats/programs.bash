@@ -12,7 +12,7 @@
 build_programs() {
 	local name
 	for name; do
-		cc -std=gnu17 -D_GNU_SOURCE -O1 -I"$TOP" -o "$BATS_FILE_TMPDIR/$name" "$TOP/tests/programs/$name.c" -pthread || return 1
+		cc -std=gnu17 -D_GNU_SOURCE -O1 -I"$TOP" -o "$BATS_FILE_TMPDIR/$name" "$TOP/tests/programs/$name.c" -pthread -lm || return 1
 	done
 }
 

@@ -65,6 +65,41 @@ holds_one_of() {
 	assert_output ''
 }
 
+# holds NAME BYTES: the call site has so many live ones.
+holds() {
+	[[ $(awk -F'\t' -v name="$1" '$8 == name { print $3 }' "$MNT/local/$STARTED/leaks/callers") == "$2" ]]
+}
+
+@test 'a program that is not position independent and takes the address of malloc is on record' {
+	cc -no-pie -fno-pic -O1 -x c -o "$BATS_TEST_TMPDIR/fixed" - <<-'END'
+		#include <stdlib.h>
+		#include <unistd.h>
+		void *(*volatile allocate)(size_t) = malloc;
+		int main(void)
+		{
+			void *(*volatile here)(size_t) = malloc;
+			for (int i = 0; i < 10; i++)
+				here(allocate == here ? 10000 : 1);
+			return pause();
+		}
+	END
+	start "$MEMFS" run -o "run=$RUN" -- "$BATS_TEST_TMPDIR/fixed"
+	retry_until 10 holds main 100000
+}
+
+# As Debian's is: it takes the address of malloc.
+@test 'python3 is on record, with an allocator of its own and without' {
+	local python=/usr/bin/python3 allocator
+	live() { (($(field "$MNT/local/$STARTED/leaks/stat" live_bytes) >= 5000000)); }
+	for allocator in pymalloc malloc; do
+		start env PYTHONMALLOC="$allocator" "$MEMFS" run -o "run=$RUN" -- "$python" -c 'import time
+x = [bytearray(5000) for i in range(1000)]
+time.sleep(1000)'
+		retry_until 15 live
+		stop "$STARTED"
+	done
+}
+
 @test 'the shortest of lives are on record' {
 	local before i
 	before=$(recorded_total)

@@ -81,7 +81,7 @@ static const struct work works[] = {
 	{ "larson, two threads", { "allocate", "larson", "2000000" }, true, 0.02, 1.2, 1.15 },
 	{ "300 k blocks made, then freed", { "allocate", "grow", "300000" }, true, 0.02, 1.3, 1.15 },
 	{ "sqlite3 bulk insert", { "sqlite3", ":memory:", sql }, false, 0.02, 1.05, 1.03 },
-	{ "python3, PYTHONMALLOC=malloc", { "python3", "-c", python }, false, 0.02, 1.05, 1.03 },
+	{ "python3, PYTHONMALLOC=malloc", { "/usr/bin/python3", "-c", python }, false, 0.02, 1.05, 1.03 },
 	{ "cc1 -O2", { "cc1", "-quiet", "-O2", "source.i", "-o", "/dev/null" }, false, 0.02, 1.05, 1.03 },
 };
 

@@ -185,6 +185,19 @@ static int print_blocks(const struct region *region)
 	return 0;
 }
 
+/* Stacks that nobody took out of the ring yet. */
+static unsigned count_stacks(const struct region *region)
+{
+	unsigned n = 0;
+	uint64_t number;
+
+	for (uint64_t i = 0; i < SHADOW_STACKS; i++)
+		n += load(region, &number, sizeof(number),
+			     SHADOW_STACKS_AT + i * sizeof(struct shadow_stack)) &&
+		     number;
+	return n;
+}
+
 static int print_header(const struct region *region)
 {
 	const struct shadow_header *header = &region->header;
@@ -197,12 +210,12 @@ static int print_header(const struct region *region)
 	       "\nleaves_used %" PRIu64 "\nmapped_bytes %" PRIu64 "\nuncovered_blocks %" PRIu64
 	       "\nuncovered_bytes %" PRIu64 "\nolder_freed %" PRIu64 "\nsites_used %" PRIu64
 	       "\nsamples_made %" PRIu64 "\nsamples_refused %" PRIu64 "\nstacks_dropped %" PRIu64
-	       "\nregion_bytes %lld\nallocator %s\n",
+	       "\nstacks_waiting %u\nregion_bytes %lld\nallocator %s\n",
 		mode < N_SHADOW_MODES ? modes[mode] : "?", shadow_control_rate(header->control),
 		header->driver, header->origin, 1U << header->granule_shift, header->pid, header->leaves,
 		header->leaves_used, header->mapped_bytes, header->uncovered_blocks, header->uncovered_bytes,
 		header->older_freed, header->sites_used, header->samples_made, header->samples_refused,
-		header->stacks_dropped, (long long)stat.st_blocks * 512,
+		header->stacks_dropped, count_stacks(region), (long long)stat.st_blocks * 512,
 		module_name(region, header->allocator, &module));
 	return 0;
 }
