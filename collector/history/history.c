@@ -272,12 +272,13 @@ static void record(struct recorder *recorder, struct history_tick *tick)
 		return;
 	}
 	int64_t bytes = store_bytes(recorder->writer.store);
+	/* Who sees that it is recorded sees that it can be. */
+	if (recorder->trouble)
+		set_trouble(recorder, 0);
 	pthread_mutex_lock(&recorder->mutex);
 	recorder->status.recorded_ns = time_ns;
 	recorder->status.bytes = (uint64_t)bytes;
 	pthread_mutex_unlock(&recorder->mutex);
-	if (recorder->trouble)
-		set_trouble(recorder, 0);
 	record_leaks(recorder);
 }
 
