@@ -125,9 +125,10 @@ PYTHON
 }
 
 @test "changed-since tells what came and grew" {
-	local before
-	recorded() { before=$(field "$MNT/local/at/last/stat" time) && [[ $before ]]; }
+	recorded() { field "$MNT/local/at/last/stat" time; }
 	retry_until 20 recorded
+	local before
+	before=$(field "$MNT/local/at/last/stat" time)
 	retry_until 10 sh -c "[ \$(date +%s) -gt $((before + 1)) ]"
 	start_named came-since
 	retry_until 10 grep -q came-since "$MNT/local/processes"
