@@ -246,17 +246,6 @@ static bool is_due(struct watch *watch, int64_t now_ns)
 	       has_moved(watch, now_ns);
 }
 
-/* The ring of stacks is short: what is not taken in time is lost. */
-static bool has_stacks(struct watch *watch)
-{
-	uint64_t next = watch->stat.trace.mode == SHADOW_STACK ? watch->region->shared->stacks_next
-							       : watch->stacks_next;
-	bool has = next != watch->stacks_next;
-
-	watch->stacks_next = next;
-	return has;
-}
-
 void leaks_tick(struct leaks *leaks)
 {
 	int64_t now_ns = clock_boottime_ns();
@@ -275,7 +264,7 @@ void leaks_tick(struct leaks *leaks)
 		if (!watch || watch->ended || watch->counting)
 			continue;
 		watch_record_minute(watch);
-		if (watch->wanted || has_stacks(watch)) {
+		if (watch->wanted) {
 			watch_count(watch);
 		} else if (is_due(watch, now_ns) && watch_count(watch)) {
 			/* What it cost last is taken in advance, the rest when it is known. */
@@ -328,9 +317,9 @@ int leaks_new(
 	leaks->epoll = epoll_create1(EPOLL_CLOEXEC);
 	leaks->lists = lists_new(&options->notes[NOTE_LEAKS_SKIP], &options->notes[NOTE_LEAKS_SUPPRESS], 1);
 	leaks->ring_timer = leaks_ring_open();
-	int r = leaks->epoll < 0 || leaks->ring_timer < 0 ? -errno
-		: leaks->lists                            ? jobs_new(1, &leaks->jobs)
-							  : -ENOMEM;
+	int r = leaks->epoll < 0 || leaks->ring_timer < 0 ? -errno : leaks->lists ? 0 : -ENOMEM;
+	if (!r)
+		r = jobs_new(1, &leaks->jobs);
 	if (!r && regions) {
 		leaks->namer.root = regions->root;
 		r = symbols_new(&symbols, &leaks->namer.symbols);

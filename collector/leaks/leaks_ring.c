@@ -9,7 +9,7 @@
 
 #include "collector/leaks/watch.h"
 
-enum { RING_MS = 50, RING_FILLED = SHADOW_STACKS / 8 };
+enum { RING_MS = 50 };
 
 struct draining {
 	struct job job;
@@ -37,8 +37,7 @@ static void done(struct job *job)
 
 static bool is_by_stacks(const struct watch *watch)
 {
-	return !watch->ended && watch->region->ours &&
-	       shadow_control_mode(watch->region->shared->control) == SHADOW_STACK;
+	return !watch->ended && shadow_control_mode(watch->region->shared->control) == SHADOW_STACK;
 }
 
 static void drain(struct watch *watch)
@@ -47,7 +46,7 @@ static void drain(struct watch *watch)
 	struct draining *draining;
 
 	/* A count empties it as well. */
-	if (watch->counting || watch->draining || next - watch->ring_next < RING_FILLED)
+	if (watch->counting || watch->draining || next == watch->ring_next)
 		return;
 	draining = calloc(1, sizeof(*draining));
 	if (!draining)

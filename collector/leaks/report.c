@@ -210,10 +210,16 @@ static bool is_stacked(
 	return options->namer && stack_sites_matter(book, head);
 }
 
+/* The lock is held. */
+static void drain(int fd, struct book *book, const struct report_options *options)
+{
+	stacks_drain(fd, &book->stacks, options->namer, &options->process, options->drives, &book->modules);
+}
+
 void report_drain(int fd, struct book *book, const struct report_options *options)
 {
 	pthread_mutex_lock(&book->lock);
-	stacks_drain(fd, &book->stacks, options->namer, &options->process, options->drives, &book->modules);
+	drain(fd, book, options);
 	pthread_mutex_unlock(&book->lock);
 }
 
@@ -229,8 +235,7 @@ static int take_tally(int fd, struct report *report, struct book *book, const st
 		struct stack_sites stack_sites = begin_stacked(fd, book, options);
 		const struct tally_sites sites = { stack_sites_of, &stack_sites };
 		if (head->mode == SHADOW_STACK)
-			stacks_drain(fd, &book->stacks, options->namer, &options->process, options->drives,
-				&book->modules);
+			drain(fd, book, options);
 		r = tally_take(fd, head, report->now_boot_ns, options->min_age_ms, &sites, &report->tally);
 		stack_sites_end(&stack_sites);
 	}

@@ -41,8 +41,7 @@ struct watch {
 	struct leak_stat stat;
 	struct leak_site *top; /* [n_top], names are the book's */
 	size_t n_top;
-	uint64_t stacks_next;                         /* of the ring, when it was last counted for them */
-	uint64_t ring_next;                           /* the same, when it was last emptied between counts */
+	uint64_t ring_next;                           /* of the ring of stacks, when it was last emptied */
 	int64_t minute;                               /* epoch / 60: the last that was recorded */
 	struct leak_site recorded[LEAK_MINUTE_SITES]; /* as they stand in history */
 	size_t n_recorded;
