@@ -101,9 +101,9 @@ static int read_through_thread(struct sampler *sampler, uint32_t pid, char statm
 	if (r == PROC_OK)
 		r = proc_open_living_thread(dir, &thread);
 	if (r == PROC_OK)
-		r = read_status(sampler, thread, "status", status);
-	if (r == PROC_OK)
 		r = outcome(proc_read_short(thread, "statm", statm, PROCESS_STATM_MAX, ret_len));
+	if (r == PROC_OK)
+		r = read_status(sampler, thread, "status", status);
 	return r;
 }
 
@@ -238,14 +238,21 @@ struct first {
 
 static int read_first(struct sampler *sampler, uint32_t pid, struct first *first)
 {
-	/* The descriptor first and its text last: between the two the pid was this process's all the time. */
+	char last[PROCESS_STATM_MAX];
+	size_t last_len;
+
+	/* What later texts of statm are compared with is never younger than status: what moved between the
+	 * two would not be seen. */
 	int r = open_statm(sampler, pid, &first->statm_fd);
+	if (r == PROC_OK)
+		r = read_statm(first->statm_fd, first->statm, &first->statm_len);
 	if (r == PROC_OK)
 		r = read_status_of(sampler, pid, &first->status);
 	if (r == PROC_OK)
 		r = read_stat(sampler, pid, &first->stat);
+	/* The descriptor first and its text last: between the two the pid was this process's all the time. */
 	if (r == PROC_OK)
-		r = read_statm(first->statm_fd, first->statm, &first->statm_len);
+		r = read_statm(first->statm_fd, last, &last_len);
 	if (r == PROC_OK && pid_stat_ended(first->stat.state) && first->stat.threads > 1)
 		first->through_thread = read_through_thread(sampler, pid, first->statm, &first->statm_len,
 						&first->status) == PROC_OK;

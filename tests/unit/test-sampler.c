@@ -6,7 +6,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "schema/base/clock.h"
@@ -161,6 +163,44 @@ static void a_pid_used_again_is_another_process(void **state)
 	expect_event(rig, BOARD_BIRTH, 20, 900);
 	expect_no_event(rig);
 	assert_string_equal(shown(rig, 20).comm, "new");
+}
+
+/* Answers who reads a process's status with what it was before its memory moved. */
+static void *answer_late(void *arg)
+{
+	const struct rig *rig = arg;
+	static const char before[] = "Name:\tone\nTgid:\t40\nRssAnon:\t  8 kB\n";
+	char path[128], late[128];
+
+	snprintf(path, sizeof(path), "%s/proc/40/status", rig->dir);
+	snprintf(late, sizeof(late), "%s/proc/40/late", rig->dir);
+	int fd = open(path, O_WRONLY);
+	put_file(rig, "40/statm", "60 30 5 6 0 7 0\n");
+	assert_int_equal(rename(late, path), 0);
+	assert_int_equal(write(fd, before, sizeof(before) - 1), sizeof(before) - 1);
+	close(fd);
+	return NULL;
+}
+
+static void memory_that_moves_while_a_process_is_met_is_seen_with_the_next_tick(void **state)
+{
+	struct rig *rig = *state;
+	struct made made = { "one", 'S', 0, 1, 0, 0, 400, 10 };
+	char path[128];
+	pthread_t thread;
+
+	put(rig, 40, &made);
+	snprintf(path, sizeof(path), "%s/proc/40/status", rig->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	put_file(rig, "40/late", "Name:\tone\nTgid:\t40\nRssAnon:\t  88 kB\n");
+	assert_int_equal(pthread_create(&thread, NULL, answer_late, rig), 0);
+	start(rig);
+	pthread_join(thread, NULL);
+	sampler_tick(&rig->sampler);
+	struct board_process process = shown(rig, 40);
+	assert_int_equal(value(&process, PROCESS_RSS), 30 * PAGE);
+	assert_int_equal(value(&process, PROCESS_ANON), 88 << 10);
 }
 
 static void hostile_names_are_text(void **state)
@@ -457,6 +497,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(processes_appear_change_and_vanish),
 		TEST(a_pid_used_again_is_another_process),
+		TEST(memory_that_moves_while_a_process_is_met_is_seen_with_the_next_tick),
 		TEST(hostile_names_are_text),
 		TEST(what_has_no_memory_has_no_values),
 		TEST(a_leader_that_ended_is_read_through_a_thread),
