@@ -273,6 +273,9 @@ static int walk_leaf(struct walk *walk, uint64_t leaf, uint64_t region)
 		at -= at % 8;
 		size_t n = (last - at) / 8 < CHUNK_WORDS ? (size_t)((last - at) / 8) : CHUNK_WORDS;
 		r = read_at(walk->fd, walk->words, (n + 1) * 8, at);
+		/* The shim does not look at what the allocator gave: at address 0 is what it did not give. */
+		if (!region && at == begin)
+			walk->words[0] = 0;
 		if (!r)
 			r = take_words(walk, region, (at - begin) / 8, n, at);
 		at += n * 8;

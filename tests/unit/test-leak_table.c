@@ -94,6 +94,8 @@ static void what_is_left_over_is_no_block(void **state)
 	SHADOW_POKE_HEADER(&world, attached, UINT64_C(100) << SHADOW_EPOCH_SHIFT);
 	shadow_world_put(&world, HEAP, 10, 1, 99, 0);
 	shadow_world_put(&world, HEAP + 64, 20, 1, 100, 0);
+	/* What the allocator did not give. */
+	shadow_world_put(&world, 0, 30, 1, 100, 0);
 	/* An extension whose block is gone. */
 	shadow_poke_u64(&world, shadow_extension(1 << 20), shadow_world_slot_at(&world, HEAP + 128));
 	struct tally tally = tally_of(&world, 0);
