@@ -75,24 +75,45 @@ exported void free(void *block)
 	shim.real.free(block);
 }
 
-exported void *calloc(size_t n, size_t size)
+static __attribute__((noinline)) void *calloc_rarely(
+	size_t n, size_t size, uintptr_t caller, uint64_t control)
 {
-	uint64_t control = control_get();
 	void *block;
 
-	if (likely(!control))
-		return shim.real.calloc(n, size);
 	control = control_settle(control);
 	block = shim.real.calloc(n, size);
 	/* Where it was given, the product is a size. */
 	if (control && block)
-		control_note(block, n * size, CALLER, control);
+		control_note(block, n * size, caller, control);
 	return block;
+}
+
+static __attribute__((noinline)) void *calloc_exact(size_t n, size_t size)
+{
+	void *block = shim.real.calloc(n, size);
+
+	return block ? record_block(block, n * size, CALLER_AGAIN) : NULL;
+}
+
+exported void *calloc(size_t n, size_t size)
+{
+	uint64_t control = control_get();
+	size_t bytes;
+
+	if (likely(!control))
+		return shim.real.calloc(n, size);
+	if (likely(control == shim.fast_control))
+		return calloc_exact(n, size);
+	if (likely(control_is_sampling(control) && !__builtin_mul_overflow(n, size, &bytes) &&
+		    sample_passes(bytes, control)))
+		return shim.real.calloc(n, size);
+	return calloc_rarely(n, size, CALLER, control);
 }
 
 /* A block that could not be moved stays what it was; of size 0 some allocators free, and give NULL for that.
  */
-static void *realloc_noted(void *block, size_t size, uintptr_t caller, uint64_t control)
+static __attribute__((noinline)) void *realloc_noted(
+	void *block, size_t size, uintptr_t caller, uint64_t control)
 {
 	_Atomic uint64_t *slot = NULL;
 	uint64_t old = 0;
@@ -101,7 +122,9 @@ static void *realloc_noted(void *block, size_t size, uintptr_t caller, uint64_t 
 	control = control_settle(control);
 	if (!control)
 		return shim.real.realloc(block, size);
-	if (block && (slot = record_slot((uintptr_t)block, shim.granule_shift)))
+	/* To look where nothing is would take a page of the region. */
+	if (block && control_may_have(block, control) &&
+		(slot = record_slot((uintptr_t)block, shim.granule_shift)))
 		old = record_take(slot);
 	moved = shim.real.realloc(block, size);
 	if (!moved && size) {
@@ -119,11 +142,33 @@ static void *realloc_noted(void *block, size_t size, uintptr_t caller, uint64_t 
 	return moved;
 }
 
+/* The same for a block that is simply on record, and the caller of realloc as in malloc_exact. */
+static __attribute__((noinline)) void *realloc_exact(void *block, size_t size)
+{
+	_Atomic uint64_t *slot;
+	uint64_t old;
+	void *moved;
+
+	if (unlikely(!record_take_plain(block, &slot, &old)))
+		return realloc_noted(block, size, CALLER_AGAIN, shim.fast_control);
+	moved = shim.real.realloc(block, size);
+	if (likely(moved != NULL))
+		return record_block(moved, size, CALLER_AGAIN);
+	if (size)
+		record_put_back(slot, old);
+	return NULL;
+}
+
 exported void *realloc(void *block, size_t size)
 {
 	uint64_t control = control_get();
 
 	if (likely(!control))
+		return shim.real.realloc(block, size);
+	if (likely(control == shim.fast_control))
+		return realloc_exact(block, size);
+	if (likely(control_is_only_sampling(control) && !sample_is_near((uintptr_t)block) &&
+		    sample_passes(size, control)))
 		return shim.real.realloc(block, size);
 	return realloc_noted(block, size, CALLER, control);
 }

@@ -112,3 +112,19 @@ static inline bool record_forget(void *block)
 {
 	return record_forget_as(block, SHADOW_GRANULE_SHIFT_MAX);
 }
+
+/* Also takes it away, for realloc, where it is a block's without marks. False: nothing was done. */
+static inline bool record_take_plain(void *block, _Atomic uint64_t **ret_slot, uint64_t *ret_old)
+{
+	uintptr_t addr = (uintptr_t)block;
+	uint64_t leaf = record_leaf(addr);
+
+	if (!leaf)
+		return false;
+	*ret_slot = record_slot_in(leaf, addr, SHADOW_GRANULE_SHIFT_MAX);
+	*ret_old = atomic_load_explicit(*ret_slot, memory_order_relaxed);
+	if ((*ret_old & (SHADOW_TAG_MASK | SHADOW_KEPT)) != SHADOW_BLOCK)
+		return false;
+	atomic_store_explicit(*ret_slot, 0, memory_order_relaxed);
+	return true;
+}

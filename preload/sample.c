@@ -41,11 +41,11 @@ static double minus_ln(uint64_t bits)
 	return (53 - high) * 0.69314718055994530942 - 2 * t * sum;
 }
 
-int64_t sample_draw(uint64_t *random, uint64_t rate_bytes)
+uint64_t sample_draw(uint64_t *random, uint64_t rate_bytes)
 {
 	double bytes = minus_ln(random_next(random) >> 11) * (double)rate_bytes;
 
-	return bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
+	return bytes < 9e18 ? (uint64_t)bytes : INT64_MAX;
 }
 
 /* Spreads the seeds of threads, whose pointers differ in few bits (splitmix64, Steele 2014). */
@@ -88,10 +88,10 @@ bool sample_is_due(size_t size, uint64_t control)
 		sampler->key = sample_key(thread, control);
 		sampler->left_bytes = sample_draw(&sampler->random, shadow_control_rate(control));
 	}
-	/* Below 0: sample_passes has counted this block. */
-	if (sampler->left_bytes >= 0)
-		sampler->left_bytes -= (int64_t)size;
-	return sampler->left_bytes < 0;
+	if (size > sampler->left_bytes)
+		return true;
+	sampler->left_bytes -= size;
+	return false;
 }
 
 /* Free ones are a stack, whose head carries a count of changes so that an old head is not taken for the same.

@@ -47,7 +47,7 @@ enum shim_stage {
  * full. */
 struct sampler {
 	uint64_t key; /* sample_key() of the thread and of the control word that left_bytes was drawn for */
-	int64_t left_bytes;       /* below 0: the block that took it there is a sample */
+	uint64_t left_bytes;      /* until the next sample: the block that has more */
 	_Atomic uintptr_t thread; /* its thread pointer; 0: free */
 	uint64_t random;
 	uintptr_t stack_low, stack_high; /* of the thread; 0: not known */

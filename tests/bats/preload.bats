@@ -349,6 +349,19 @@ as_nobody() {
 	assert_equal "$(on_record 24)" 500000
 }
 
+@test "the memory of the region: where samples alone are, only theirs, also under realloc" {
+	local before
+	start_told
+	tell alloc 500000 24
+	# There is a leaf then.
+	shadow set "$PID" sample 100000
+	tell alloc 10000 100
+	shadow set "$PID" sample 1000000000000
+	before=$(header region_bytes)
+	tell resize 500000 20
+	assert [ "$(header region_bytes)" -lt $((before + 200000)) ]
+}
+
 @test "why there is no region can be read" {
 	mkfifo "$BATS_TEST_TMPDIR/open"
 	start sh -c 'exec env LD_PRELOAD="$SHIM" own-malloc <"$0"' "$BATS_TEST_TMPDIR/open"

@@ -10,10 +10,9 @@
  *   locked            mlockall, then RssShmem in kB
  *   limited BYTES     sets RLIMIT_AS to BYTES more than the process has, allocates half of that
  *   cloned            a child by clone(2), past the handlers of fork, allocates and frees
- *   filtered          forbids all but a few system calls on pain of death, then allocates, forks and
- * allocates behind-filter CMD runs CMD under a filter that allows everything told              does what
- * stdin says: `alloc COUNT SIZE`, `free COUNT` (the oldest), `fork` (does it in the child from then on),
- * `threads COUNT SIZE` (one block in each); answers each with a line
+ *   filtered          forbids most system calls on pain of death; allocates, forks, allocates again
+ *   behind-filter CMD runs CMD under a filter that allows everything
+ *   told              does what lines of stdin say (told, below), and answers each with a line
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -274,6 +273,10 @@ static void in_threads(unsigned count, size_t size)
 	}
 }
 
+/*
+ * alloc COUNT SIZE; free COUNT and resize COUNT SIZE, of the oldest; threads COUNT SIZE: a block in each;
+ * fork: the child goes on.
+ */
 static int told(void)
 {
 	enum { BLOCKS = 1 << 20 };
@@ -293,6 +296,9 @@ static int told(void)
 		else if (sscanf(line, "free %u", &count) == 1)
 			while (count-- && freed < made)
 				free(blocks[freed++]);
+		else if (sscanf(line, "resize %u %u", &count, &size) == 2)
+			for (size_t i = freed; i < made && count--; i++)
+				blocks[i] = touch(realloc(blocks[i], size));
 		else if (sscanf(line, "threads %u %u", &count, &size) == 2)
 			in_threads(count, size);
 		else if (!strcmp(line, "fork\n") && fork())

@@ -267,6 +267,19 @@ static void a_changed_rate_holds_from_the_next_block_on(void **state)
 	assert_int_equal(shim.header->samples_made, 100);
 }
 
+static void what_no_allocator_gives_disturbs_no_count(void **state)
+{
+	const uint64_t control = shadow_control(SHADOW_SAMPLE, 10000);
+	const size_t sizes[] = { PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX };
+
+	region_begin(5, control);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		allocate_sampled(0, sizes[i], control);
+		assert_true(sample_thread(sample_self())->left_bytes < 10000 * 50);
+	}
+	assert_int_equal(shim.header->samples_made, 0);
+}
+
 static void stacks_wait_for_who_empties_the_ring(void **state)
 {
 	const uint64_t control = shadow_control(SHADOW_STACK, 1);
@@ -368,6 +381,7 @@ int main(void)
 		cmocka_unit_test(what_realloc_takes_is_put_back_or_let_go),
 		cmocka_unit_test(samples_weigh_what_was_allocated),
 		cmocka_unit_test(samples_of_blocks_that_are_gone_are_used_again),
+		cmocka_unit_test(what_no_allocator_gives_disturbs_no_count),
 		cmocka_unit_test(a_changed_rate_holds_from_the_next_block_on),
 		cmocka_unit_test(stacks_wait_for_who_empties_the_ring),
 		cmocka_unit_test(threads_do_not_meet),
