@@ -58,9 +58,10 @@ void control_client_free(struct control_client *client); /* no call may be under
  *   -ECONNREFUSED  nobody listens
  *   -ETIMEDOUT     no answer in time; it may have been applied
  *   -ECANCELED     the same for a cancelled call
- *   -ECONNRESET    the connection was lost, a second time for an idempotent call; another may have been
- * applied -EMSGSIZE      the payload is too long -EPROTO        the collector broke the protocol -EPERM its
- * segment is not sealed
+ *   -ECONNRESET    the connection was lost, of an idempotent call twice; another may have been applied
+ *   -EMSGSIZE      the payload is too long
+ *   -EPROTO        the collector broke the protocol
+ *   -EPERM         its segment is not sealed
  *
  * or what visit returned, or another -errno.
  */

@@ -31,10 +31,11 @@
  *   - a slot whose epoch is below that of `attached` is none: it was left over;
  *   - one above the epoch of `stamp`, which is read after the slots, is of that epoch;
  *   - slot index < shadow_leaf_granules(), extension <= SHADOW_ADDRESS_LAST, and its tag is SHADOW_EXTENSION,
- * or the slot was cut by a change: read again, and after some tries leave the block out;
+ *     or the slot was cut by a change: read again, and after some tries leave the block out;
  *   - site < SHADOW_SITES, sample < SHADOW_SAMPLES, module <= SHADOW_MODULES, name < SHADOW_NAMES: the masks
- * of the accessors see to it; a sample's `addr` is the slot's address, or the slot was cut by a change;
+ *     of the accessors see to it; a sample's `addr` is the slot's address, or the slot was cut by a change;
  *   - text ends in its array or at its end; it may hold any bytes; lengths are at most their arrays'.
+ *
  * Whatever is wrong harms what is known of that one process, and nothing else.
  *
  * TIME is the collector's: it advances `stamp` once a tick, and a block carries the epoch at which it was

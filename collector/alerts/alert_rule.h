@@ -2,10 +2,12 @@
 /*
  * One rule of `alerts`: NAME SUBJECT METRIC OP VALUE [for SECONDS]. Pure.
  *
- *   SUBJECT  node, pid/N, by-name/X (the sum over all processes named X), each/X (every one of them); in X
- * what would not be one word is \ooo METRIC   a key of the subject's `stat` or `rate`; of by-name/X also
- * count OP       > >= < <= == != VALUE    a number; of bytes with K M G T, of percents with two decimals and
- * an optional %; a rate's may be negative
+ *   SUBJECT  node, pid/N, by-name/X (the sum over all processes named X), each/X (every one of them);
+ *            in X what would not be one word is \ooo
+ *   METRIC   a key of the subject's `stat` or `rate`; of by-name/X also count
+ *   OP       > >= < <= == !=
+ *   VALUE    a number; of bytes with K M G T, of percents with two decimals and an optional %;
+ *            a rate's may be negative
  */
 #pragma once
 

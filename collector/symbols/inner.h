@@ -4,7 +4,10 @@
  * child, a piece of each in turn. An ask belongs to who waits for it and may be taken back at any time: the
  * thread touches it under the lock alone, and while it talks to the child it works with copies.
  *
- * symbols.c  who asks and waits      asker.c  the thread      peer.c  the child      module.c  files
+ *   symbols.c  who asks and waits
+ *   asker.c    the thread
+ *   peer.c     the child
+ *   module.c   files
  */
 #pragma once
 

@@ -5,10 +5,10 @@
  *
  * `grep -r` over all of /proc/PID would read other things (mem, pagemap, every thread again), so what is read
  * there is named, and there are two fair choices:
- *   - the files that both have by the same name: comm, statm, cgroup, oom_score; and cmdline, which is a
- * table;
+ *   - the files that both have by the same name: comm, statm, cgroup, oom_score; and cmdline, a table;
  *   - all numbers of the mounted directory, which is what `grep -r` reads there (tables are links, and are
  *     not followed), beside the six files of /proc that they are taken from.
+ *
  * find and ls -R walk either as it is, so that is also given by entry. In each round the two take turns.
  */
 #include <dirent.h>

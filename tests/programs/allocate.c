@@ -5,8 +5,9 @@
  *
  *   pairs    a block is freed as soon as it is there
  *   replace  10,000 live blocks; each operation frees one and makes another
- *   larson   the same in two threads of 1,000 blocks each, which swap what they have fifty times, so that
- * most blocks are freed by the thread that did not make them grow     COUNT blocks are made, then freed
+ *   larson   the same in two threads of 1,000 blocks each, which swap what they have fifty times: most
+ *            blocks are freed by the thread that did not make them
+ *   grow     COUNT blocks are made, then freed
  */
 #include <pthread.h>
 #include <stdint.h>

@@ -2,13 +2,16 @@
 /*
  * shadow: plays the collector for tests of the shim alone, by schema/shadow.h and with all its bounds.
  *
- *   shadow run [MODE [BYTES]] -- CMD...   hands a region over, runs CMD; when it ended, its table as `blocks`
- * says it. Its status is CMD's shadow listen SOCKET COUNT            receives COUNT offers, a line each: pid
- * of the sender, origin, inode, and whether it is a sealed region shadow blocks PID                     a
- * line a block: address, size, epoch, kept, module, offset of the site shadow header PID KEY VALUE lines
+ *   shadow run [MODE [BYTES]] -- CMD...   hands a region over, runs CMD, then prints its table as `blocks`
+ *                                         does; its status is CMD's
+ *   shadow listen SOCKET COUNT            receives COUNT offers, a line each: pid of the sender, origin,
+ *                                         inode, and whether it is a sealed region
+ *   shadow blocks PID                     a line a block: address, size, epoch, kept, module, offset
+ *   shadow header PID                     KEY VALUE lines
  *   shadow set PID MODE [BYTES]           drives the region: attaches, switches, detaches
- *   shadow stacks PID                     empties the ring: number, size of the block, bytes of stack, module
- * of the pc shadow beacon PID                     why there is no region
+ *   shadow stacks PID                     empties the ring: number, size of the block, bytes of stack, and
+ *                                         module of the pc
+ *   shadow beacon PID                     why there is no region
  *
  * A line begins with what it is, so that a program's own output may come before. Exit 1: there is no such
  * thing.
