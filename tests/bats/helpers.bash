@@ -83,9 +83,10 @@ mounts_here() {
 }
 
 teardown_memfs() {
-	local dir pid left='' file
-	for pid in ${STARTED_ALL:-}; do
-		kill -KILL "$pid" 2>/dev/null || true
+	local dir one pid left='' file
+	for one in ${STARTED_ALL:-}; do
+		pid=${one%:*}
+		[[ $(start_of "$pid") != "${one#*:}" ]] || kill -KILL "$pid" 2>/dev/null || true
 	done
 	while read -r dir; do
 		[[ $dir == */live ]] || "$MEMFS" umount "$dir" || left+="cannot unmount $dir"$'\n'
@@ -126,7 +127,17 @@ retry_until() {
 start() {
 	"$@" 3>&- &
 	STARTED=$!
-	STARTED_ALL+=" $STARTED"
+	end_later "$STARTED"
+}
+
+# start_of PID: in ticks; nothing where there is none of that pid.
+start_of() {
+	sed -n 's/.*) //; $p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+}
+
+# end_later PID: teardown_memfs ends it, and nobody who has its pid by then.
+end_later() {
+	STARTED_ALL+=" $1:$(start_of "$1")"
 }
 
 # as_user CMD...: as nobody. The real /dev/fuse keeps its mode: another node, open to all, is bound over it in a

@@ -23,7 +23,8 @@ begin_leaky() {
 	: >"$SAID"
 	env LD_PRELOAD="$(realpath "$MEMFS_BUILD")/libmemfs-preload.so" MEMFS_RUN="$RUN" "$@" \
 		"$BATS_FILE_TMPDIR/leaky" <"$BATS_TEST_TMPDIR/orders" >"$SAID" 3>&- &
-	PID=$! STARTED_ALL+=" $!"
+	PID=$!
+	end_later "$PID"
 	exec 8>"$BATS_TEST_TMPDIR/orders"
 	order ready
 	LEAKS=$MNT/local/$PID/leaks

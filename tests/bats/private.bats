@@ -30,7 +30,8 @@ begin_owned() {
 	mkfifo "$BATS_TEST_TMPDIR/orders"
 	SAID=$BATS_TEST_TMPDIR/said
 	"$BATS_FILE_TMPDIR/owned" 4001 <"$BATS_TEST_TMPDIR/orders" >"$SAID" 3>&- &
-	PID=$! STARTED_ALL+=" $!"
+	PID=$!
+	end_later "$PID"
 	exec 8>"$BATS_TEST_TMPDIR/orders"
 	retry_until 5 said_lines 1
 	order user

@@ -23,7 +23,8 @@ start_mappings() {
 	mkfifo "$BATS_TEST_TMPDIR/hold"
 	SAID=$BATS_TEST_TMPDIR/mappings
 	"$BATS_FILE_TMPDIR/mappings" "$1" <"$BATS_TEST_TMPDIR/hold" >"$SAID" 3>&- &
-	PID=$! STARTED_ALL+=" $!"
+	PID=$!
+	end_later "$PID"
 	exec 9>"$BATS_TEST_TMPDIR/hold"
 	retry_until 20 said_lines 1
 }

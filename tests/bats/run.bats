@@ -125,7 +125,7 @@ time.sleep(1000)'
 	child() { pgrep -P "$STARTED" -x sleep; }
 	retry_until 10 child
 	retry_until 10 has_region "$STARTED"
-	STARTED_ALL+=" $(child)"
+	end_later "$(child)"
 	run has_region "$(child)"
 	assert_failure
 }

@@ -95,7 +95,7 @@ SH
 	[[ $output -gt 0 ]]
 	# A directory belongs to whom /proc shows.
 	setpriv --reuid=nobody --regid=nogroup --clear-groups sleep 1000 3>&- &
-	STARTED_ALL+=" $!"
+	end_later $!
 	retry_until 5 sh -c "[ \"\$(stat -c %u '$MNT/local/$!')\" = 65534 ]"
 	assert_equal "$(stat -c %u "$MNT/local/1")" "$(stat -c %u /proc/1)"
 }
